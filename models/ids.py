@@ -1,0 +1,51 @@
+"""Workflow ids and the names inside them: built and parsed side by side, so that they cannot drift apart.
+
+A workflow id is a lock: one rollout per service and environment.
+"""
+
+import re
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
+
+from models.base import Payload
+
+NAME_RULE = r"^[a-z][a-z0-9-]{0,62}$"
+VERSION_RULE = r"^[A-Za-z0-9][A-Za-z0-9._+-]{0,127}$"
+
+Name = Annotated[
+    str,
+    Field(pattern=NAME_RULE, description="lower-case letters, digits and hyphens, beginning with a letter"),
+]
+
+
+def _check_version(value: str) -> str:
+    if not re.fullmatch(VERSION_RULE, value) or ".." in value:
+        raise ValueError(f"{value!r} is not a version; use letters, digits and . _ + -, like v42 or 1.8.0-rc.1")
+    return value
+
+
+Version = Annotated[str, AfterValidator(_check_version)]
+
+
+class ServiceRef(Payload):
+    """One service in one environment: what a rollout, a guard or an incident is about."""
+
+    environment: Name
+    service: Name
+
+    def __str__(self) -> str:
+        return f"{self.environment}/{self.service}"
+
+
+def rollout_id(ref: ServiceRef) -> str:
+    return f"rollout/{ref.environment}/{ref.service}"
+
+
+def parse_rollout_id(workflow_id: str) -> ServiceRef:
+    """Inverse of `rollout_id`. Raises ValueError for the id of another kind of workflow."""
+    kind, _, rest = workflow_id.partition("/")
+    environment, _, service = rest.partition("/")
+    if kind != "rollout" or not environment or not service:
+        raise ValueError(f"{workflow_id!r} is not a rollout's id; those read rollout/<environment>/<service>")
+    return ServiceRef(environment=environment, service=service)

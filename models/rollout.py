@@ -1,0 +1,150 @@
+"""A rollout: what is asked, the steps it takes, what is said to it, how it ended."""
+
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from models.base import Payload
+from models.catalog import Service
+from models.deployment import Instance
+from models.ids import ServiceRef, Version
+from models.judgement import Verdict
+from models.quantities import Duration, Percent
+
+
+class RolloutRequest(Payload):
+    """Everything a rollout needs; a later edit of the catalog does not change a rollout under way."""
+
+    ref: ServiceRef
+    version: Version
+    spec: Service
+    requested_by: str
+    reason: str = ""
+
+
+class DeployStep(Payload):
+    """Start the candidate's instances and wait until all are ready."""
+
+    kind: Literal["deploy"] = "deploy"
+
+
+class SetWeight(Payload):
+    kind: Literal["set_weight"] = "set_weight"
+    weight: Percent
+
+
+class Bake(Payload):
+    """Let the candidate serve and be judged for this long."""
+
+    kind: Literal["bake"] = "bake"
+    duration: Duration
+
+
+class Gate(Payload):
+    """Wait until a person approves."""
+
+    kind: Literal["gate"] = "gate"
+
+
+class Promote(Payload):
+    """The candidate becomes the stable version and receives all traffic. From here on nothing is undone."""
+
+    kind: Literal["promote"] = "promote"
+
+
+class Retire(Payload):
+    """Stop the instances of the version that was stable before."""
+
+    kind: Literal["retire"] = "retire"
+
+
+Step = Annotated[DeployStep | SetWeight | Bake | Gate | Promote | Retire, Field(discriminator="kind")]
+
+
+class Phase(StrEnum):
+    PREPARING = "preparing"
+    PROGRESSING = "progressing"
+    PAUSED = "paused"
+    AWAITING_APPROVAL = "awaiting_approval"
+    PROMOTING = "promoting"
+    ROLLING_BACK = "rolling_back"
+    PROMOTED = "promoted"
+    ROLLED_BACK = "rolled_back"
+    FAILED = "failed"
+    UNCHANGED = "unchanged"
+
+    @property
+    def final(self) -> bool:
+        return self in {Phase.PROMOTED, Phase.ROLLED_BACK, Phase.FAILED, Phase.UNCHANGED}
+
+
+class StepStatus(StrEnum):
+    PENDING = "pending"
+    ACTIVE = "active"
+    DONE = "done"
+    SKIPPED = "skipped"
+    FAILED = "failed"
+
+
+class StepState(Payload):
+    step: Step
+    status: StepStatus = StepStatus.PENDING
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+
+
+class TimelineEntry(Payload):
+    at: datetime
+    text: str
+
+
+class RolloutState(Payload):
+    """What a query returns: the whole of what a person wants to know about a rollout under way or ended."""
+
+    ref: ServiceRef
+    version: Version
+    strategy: str
+    requested_by: str
+    phase: Phase = Phase.PREPARING
+    stable: Version | None = None
+    weight: Percent = 0.0
+    steps: tuple[StepState, ...] = ()
+    instances: tuple[Instance, ...] = ()
+    verdict: Verdict | None = None
+    reason: str = ""
+    question: str | None = Field(default=None, description="what a person is asked, while a rollout waits for one")
+    timeline: tuple[TimelineEntry, ...] = ()
+
+
+class RolloutResult(Payload):
+    """How a rollout ended. Times are None when the candidate never received traffic."""
+
+    ref: ServiceRef
+    version: Version
+    outcome: Phase
+    reason: str
+    stable: Version | None
+    verdict: Verdict | None = None
+    exposed_at: datetime | None = None
+    decided_at: datetime | None = None
+    off_at: datetime | None = Field(default=None, description="when the candidate's weight was confirmed to be 0")
+
+    @property
+    def exposure(self) -> timedelta | None:
+        """How long a candidate that was rolled back received traffic."""
+        return self.off_at - self.exposed_at if self.off_at and self.exposed_at else None
+
+
+class Instruction(Payload):
+    """What a person says to a rollout: `promote`, `abort`, `pause`, `resume`, `approve`."""
+
+    by: str
+    note: str = ""
+
+
+class Acknowledgement(Payload):
+    """What was accepted, in a sentence."""
+
+    text: str

@@ -1,0 +1,25 @@
+"""Names that Temporal shows: task queues, workflow types, search attributes."""
+
+from enum import StrEnum
+
+
+class TaskQueue(StrEnum):
+    """A queue per kind of work, split by what the work touches, so that a slow provider starves nobody."""
+
+    ROLLOUTS = "rollouts"
+    DEPLOYS = "deploys"
+    TRAFFIC = "traffic"
+
+
+class SearchAttribute(StrEnum):
+    """Keywords, registered on every server the workflows run on."""
+
+    SERVICE = "Service"
+    ENVIRONMENT = "Environment"
+    SEVERITY = "Severity"
+    PHASE = "Phase"
+    STRATEGY = "Strategy"
+    VERSION = "Version"
+
+
+ROLLOUT_WORKFLOW = "Rollout"

@@ -1,0 +1,75 @@
+"""Who receives how much of a service's traffic."""
+
+from datetime import timedelta
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from models.base import Payload, Written
+from models.ids import ServiceRef, Version
+from models.quantities import Duration, HostPort, Percent
+
+
+class EnvoyTraffic(Written):
+    """Traffic reaches the service through Envoy, which splits it between versions by weight."""
+
+    provider: Literal["envoy"] = "envoy"
+    listen: HostPort = Field(description="where Envoy accepts the service's traffic")
+    timeout: Duration = Field(default=timedelta(seconds=15), description="how long Envoy waits for a response")
+
+
+TrafficSpec = Annotated[EnvoyTraffic, Field()]
+
+
+class TrafficSplit(Payload):
+    """`stable` receives what `candidate` does not. Without a candidate, stable receives all."""
+
+    stable: Version
+    candidate: Version | None = None
+    weight: Percent = Field(default=0.0, description="the candidate's share")
+
+    @model_validator(mode="after")
+    def _weight_needs_candidate(self) -> "TrafficSplit":
+        if self.candidate is None and self.weight > 0:
+            raise ValueError("a weight needs a candidate to send it to")
+        return self
+
+    def weights(self) -> dict[Version, float]:
+        """Share per version, in percent; the candidate stays listed at 0 so that its metrics go on."""
+        if self.candidate is None:
+            return {self.stable: 100.0}
+        return {self.stable: 100.0 - self.weight, self.candidate: self.weight}
+
+
+class Backend(Payload):
+    """The addresses at which one version answers."""
+
+    version: Version
+    addresses: tuple[HostPort, ...]
+
+
+class SetTraffic(Payload):
+    """Ask for a split to be in force. Every version of the split has a backend; others are forgotten."""
+
+    ref: ServiceRef
+    spec: TrafficSpec
+    split: TrafficSplit
+    backends: tuple[Backend, ...]
+
+
+class ReadTraffic(Payload):
+    ref: ServiceRef
+    spec: TrafficSpec
+
+
+class RemoveTraffic(Payload):
+    """Ask for the service not to be routed at all: what undoes a first deployment."""
+
+    ref: ServiceRef
+    spec: TrafficSpec
+
+
+class CurrentTraffic(Payload):
+    """The split that is in force, or none when nothing was ever deployed."""
+
+    split: TrafficSplit | None = None
