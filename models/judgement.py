@@ -138,11 +138,12 @@ class Watch(Payload):
 class WatchProgress(Payload):
     """Carried in heartbeats: a worker that takes over goes on from here."""
 
-    watched: Duration = timedelta(0)
+    watched: Duration = Field(default=timedelta(0), description="time seen with metrics")
+    blind: Duration = Field(default=timedelta(0), description="time without")
+    last: MetricSnapshot | None = None
     total: Counters = Counters()
     candidate: VersionHealth = VersionHealth()
     stable: VersionHealth = VersionHealth()
     findings: tuple[Finding, ...] = ()
     ticks: int = 0
-    missed: int = 0
-    problem: str | None = None
+    problem: str | None = Field(default=None, description="why the last tick saw nothing")

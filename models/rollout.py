@@ -107,6 +107,7 @@ class RolloutState(Payload):
     version: Version
     strategy: str
     requested_by: str
+    size: int = Field(default=1, description="how many instances of a version run")
     phase: Phase = Phase.PREPARING
     stable: Version | None = None
     weight: Percent = 0.0

@@ -1,0 +1,41 @@
+"""Running and stopping versions."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from temporalio import activity
+
+from activities.failures import provider_errors
+from activities.heartbeats import heartbeating
+from models.deployment import Done, Instances, ListInstances, StartVersion, StopVersion
+from providers.roles import Deployer
+
+
+class DeployActivities:
+    """Idempotent by nature: each asks for a state, and asking again for what is changes nothing."""
+
+    def __init__(self, deployers: Mapping[str, Deployer]) -> None:
+        self._deployers = deployers
+
+    @property
+    def registered(self) -> list[Callable[..., Any]]:
+        return [self.instances, self.start, self.stop]
+
+    @activity.defn(name="deploy.instances")
+    async def instances(self, asked: ListInstances) -> Instances:
+        with provider_errors():
+            return Instances(instances=await self._deployers[asked.spec.provider].instances(asked.ref, asked.spec))
+
+    @activity.defn(name="deploy.start")
+    async def start(self, asked: StartVersion) -> Instances:
+        with provider_errors():
+            async with heartbeating() as say:
+                deployer = self._deployers[asked.spec.provider]
+                return Instances(instances=await deployer.start(asked.ref, asked.version, asked.spec, say))
+
+    @activity.defn(name="deploy.stop")
+    async def stop(self, asked: StopVersion) -> Done:
+        with provider_errors():
+            async with heartbeating() as say:
+                await self._deployers[asked.spec.provider].stop(asked.ref, asked.version, asked.spec, say)
+        return Done()

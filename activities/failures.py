@@ -1,0 +1,22 @@
+"""The one place where a provider's error becomes what Temporal acts on."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from temporalio.exceptions import ApplicationError
+
+from providers.errors import ProviderError
+
+
+@contextmanager
+def provider_errors() -> Iterator[None]:
+    """Raise a ProviderError as an ApplicationError that says whether, and when, to try again."""
+    try:
+        yield
+    except ProviderError as error:
+        raise ApplicationError(
+            str(error),
+            type=type(error).__name__,
+            non_retryable=not error.retryable,
+            next_retry_delay=error.retry_after,
+        ) from error

@@ -1,0 +1,92 @@
+"""Splitting traffic, and watching how a candidate bears it."""
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from datetime import timedelta
+from typing import Any
+
+from temporalio import activity
+from temporalio.exceptions import ApplicationError
+
+from activities.failures import provider_errors
+from activities.heartbeats import heartbeating
+from analysis.canary_watch import CanaryWatch
+from models.deployment import Done
+from models.judgement import Verdict, Watch, WatchProgress
+from models.traffic import CurrentTraffic, ReadTraffic, RemoveTraffic, SetTraffic
+from providers.errors import ProviderError
+from providers.roles import MetricSource, TrafficRouter
+
+HAND_OVER_DELAY = timedelta(milliseconds=100)
+
+
+class TrafficActivities:
+    """The traffic effects are idempotent: each asks for a state. The watch only reads."""
+
+    def __init__(self, routers: Mapping[str, TrafficRouter], metric_sources: Mapping[str, MetricSource]) -> None:
+        self._routers = routers
+        self._metric_sources = metric_sources
+
+    @property
+    def registered(self) -> list[Callable[..., Any]]:
+        return [self.current, self.apply, self.remove, self.watch]
+
+    @activity.defn(name="traffic.current")
+    async def current(self, asked: ReadTraffic) -> CurrentTraffic:
+        with provider_errors():
+            return CurrentTraffic(split=await self._routers[asked.spec.provider].current(asked.ref, asked.spec))
+
+    @activity.defn(name="traffic.apply")
+    async def apply(self, asked: SetTraffic) -> Done:
+        with provider_errors():
+            async with heartbeating():
+                await self._routers[asked.spec.provider].apply(asked.ref, asked.spec, asked.split, asked.backends)
+        return Done()
+
+    @activity.defn(name="traffic.remove")
+    async def remove(self, asked: RemoveTraffic) -> Done:
+        with provider_errors():
+            async with heartbeating():
+                await self._routers[asked.spec.provider].remove(asked.ref, asked.spec)
+        return Done()
+
+    @activity.defn(name="traffic.watch")
+    async def watch(self, watch: Watch) -> Verdict:
+        """Read the metrics every tick until there is a verdict.
+
+        The progress travels in the heartbeat: a worker that takes over goes on from there, and people who watch
+        read it, without one event in the workflow's history.
+        """
+        source = self._metric_sources[watch.metrics.provider]
+        versions = tuple(version for version in (watch.stable, watch.candidate) if version)
+        canary = CanaryWatch(watch, _last_progress())
+        before = time.monotonic()
+        while True:
+            now = time.monotonic()
+            elapsed, before = timedelta(seconds=now - before), now
+            try:
+                verdict = canary.saw(await source.snapshot(watch.ref, watch.metrics, versions), elapsed=elapsed)
+            except ProviderError as problem:
+                verdict = canary.missed(str(problem), elapsed=elapsed)
+            activity.heartbeat(canary.progress)
+            if verdict:
+                return verdict
+            await _until(before + watch.judge.tick.total_seconds())
+
+
+async def _until(moment: float) -> None:
+    """Sleep, unless the worker is asked to stop: then hand the watch over at once instead of delaying the stop."""
+    with suppress(TimeoutError):
+        await asyncio.wait_for(activity.wait_for_worker_shutdown(), max(0.0, moment - time.monotonic()))
+        raise ApplicationError(
+            "this worker is stopping; another goes on from the last heartbeat",
+            type="WorkerStopping",
+            next_retry_delay=HAND_OVER_DELAY,
+        )
+
+
+def _last_progress() -> WatchProgress:
+    details = activity.info().heartbeat_details
+    return WatchProgress.model_validate(details[0]) if details else WatchProgress()

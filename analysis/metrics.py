@@ -1,0 +1,73 @@
+"""Arithmetic on counters: increases across restarts, sums, quantiles of histograms."""
+
+from models.judgement import Counters, LatencyHistogram
+
+
+def increase(before: Counters | None, after: Counters | None) -> Counters:
+    """What was counted between two readings of one version.
+
+    Counters that went down, or a histogram of another shape, began anew in between: then all of `after` is new.
+    """
+    if after is None:
+        return Counters()
+    if before is None or _began_anew(before, after):
+        return after
+    return Counters(
+        requests=after.requests - before.requests,
+        errors=after.errors - before.errors,
+        latency=LatencyHistogram(
+            bounds_ms=after.latency.bounds_ms,
+            counts=tuple(
+                new - old for new, old in zip(after.latency.counts, _padded(before.latency, after.latency), strict=True)
+            ),
+        ),
+    )
+
+
+def add(one: Counters, other: Counters) -> Counters:
+    """The sum of two counts. Where their histograms differ in shape, the one with counts is kept."""
+    return Counters(
+        requests=one.requests + other.requests,
+        errors=one.errors + other.errors,
+        latency=_add_histograms(one.latency, other.latency),
+    )
+
+
+def quantile_ms(histogram: LatencyHistogram, q: float) -> float | None:
+    """The q-quantile in milliseconds, interpolated within its bucket; None without observations.
+
+    As Prometheus' `histogram_quantile`: what lies above the last bound is reported as the last bound.
+    """
+    total = sum(histogram.counts)
+    if total == 0 or not histogram.bounds_ms:
+        return None
+    rank, seen, lower = q * total, 0, 0.0
+    for bound, count in zip(histogram.bounds_ms, histogram.counts, strict=False):
+        if count and seen + count >= rank:
+            return lower + (bound - lower) * max(0.0, rank - seen) / count
+        seen, lower = seen + count, bound
+    return histogram.bounds_ms[-1]
+
+
+def _began_anew(before: Counters, after: Counters) -> bool:
+    if after.requests < before.requests or after.errors < before.errors:
+        return True
+    if not before.latency.counts:
+        return False
+    if before.latency.bounds_ms != after.latency.bounds_ms:
+        return True
+    return any(new < old for new, old in zip(after.latency.counts, before.latency.counts, strict=True))
+
+
+def _padded(before: LatencyHistogram, after: LatencyHistogram) -> tuple[int, ...]:
+    return before.counts or (0,) * len(after.counts)
+
+
+def _add_histograms(one: LatencyHistogram, other: LatencyHistogram) -> LatencyHistogram:
+    if not other.counts:
+        return one
+    if one.bounds_ms != other.bounds_ms or len(one.counts) != len(other.counts):
+        return other
+    return LatencyHistogram(
+        bounds_ms=one.bounds_ms, counts=tuple(a + b for a, b in zip(one.counts, other.counts, strict=True))
+    )

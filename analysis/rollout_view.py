@@ -1,0 +1,56 @@
+"""A rollout's state as Markdown: what the Temporal UI shows while it runs."""
+
+from analysis.rollout_plan import describe_step
+from models.quantities import format_percent
+from models.rollout import Phase, RolloutState, StepState, StepStatus
+
+_MARKS = {
+    StepStatus.PENDING: "▫️",
+    StepStatus.ACTIVE: "▶️",
+    StepStatus.DONE: "✅",
+    StepStatus.SKIPPED: "⏭️",
+    StepStatus.FAILED: "❌",
+}
+
+PHASE_WORDS = {
+    Phase.PREPARING: "preparing",
+    Phase.PROGRESSING: "progressing",
+    Phase.PAUSED: "paused",
+    Phase.AWAITING_APPROVAL: "waiting for approval",
+    Phase.PROMOTING: "promoting",
+    Phase.ROLLING_BACK: "rolling back",
+    Phase.PROMOTED: "promoted",
+    Phase.ROLLED_BACK: "rolled back",
+    Phase.FAILED: "failed, nothing was changed",
+    Phase.UNCHANGED: "unchanged",
+}
+
+
+def sentence(state: RolloutState) -> str:
+    """One line: who goes where, and how far it is."""
+    line = f"{state.strategy} {state.ref.service} {state.version} → {state.ref.environment}"
+    return f"{line}: {PHASE_WORDS[state.phase]}"
+
+
+def weights_line(state: RolloutState) -> str:
+    if state.stable is None:
+        return f"{state.version} is the first version"
+    stable_share = format_percent(100 - state.weight)
+    return f"{state.stable} {stable_share} · {state.version} {format_percent(state.weight)}"
+
+
+def step_line(state: RolloutState, step: StepState) -> str:
+    return describe_step(step.step, version=state.version, stable=state.stable, instances=state.size)
+
+
+def details_markdown(state: RolloutState) -> str:
+    """The whole state for a person: phase, weights, question, steps, reason, timeline."""
+    lines = [f"**{sentence(state)}**", "", f"Traffic: {weights_line(state)}", ""]
+    if state.question:
+        lines += [f"**Waiting:** {state.question}", ""]
+    lines += [f"- {_MARKS[step.status]} {step_line(state, step)}" for step in state.steps]
+    if state.reason:
+        lines += ["", f"Reason: {state.reason}"]
+    lines += ["", "Timeline", ""]
+    lines += [f"- {entry.at:%H:%M:%S} {entry.text}" for entry in state.timeline[-20:]]
+    return "\n".join(lines)

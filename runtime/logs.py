@@ -1,0 +1,126 @@
+"""Log lines: text for a person at a terminal, one JSON object per line for a machine.
+
+Whoever logs uses the standard `logging`, with facts in `extra` rather than in the message. Lines from workflows and
+activities carry which run they belong to as fields of their own.
+"""
+
+import logging
+import sys
+from collections.abc import Mapping, MutableMapping
+from typing import Any, TextIO
+
+import structlog
+from structlog.tracebacks import ExceptionDictTransformer
+from structlog.typing import EventDict, Processor
+from temporalio import activity, workflow
+
+from runtime.settings import Settings
+
+CHATTY = ("httpx", "httpcore", "asyncio")
+"""Libraries that tell of every request at info; their warnings are wanted."""
+
+_RUN_FIELDS = {
+    "workflow_id": "workflow_id",
+    "run_id": "run_id",
+    "workflow_run_id": "run_id",
+    "workflow_type": "workflow_type",
+    "activity_type": "activity_type",
+    "activity_id": "activity_id",
+    "attempt": "attempt",
+    "task_queue": "task_queue",
+    "update_id": "update_id",
+    "update_name": "update_name",
+}
+"""The SDK's names for what a line belongs to, and ours: a run id has one name wherever it is logged."""
+
+
+def configure_logging(settings: Settings, stream: TextIO | None = None) -> None:
+    """Make every log line of this process ours, on `stream` (standard error). Calling again replaces the former."""
+    stream = stream or sys.stderr
+    terminal = stream.isatty()
+    as_text = settings.log_format == "text" or (settings.log_format == "auto" and terminal)
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=_fields(),
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                *(_text(colors=terminal) if as_text else _json()),
+            ],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(settings.log_level.upper())
+    for name in CHATTY:
+        logging.getLogger(name).setLevel(max(root.level, logging.WARNING))
+    _keep_messages_plain()
+
+
+def _keep_messages_plain() -> None:
+    """The SDK would repeat in the message what its lines carry as fields.
+
+    Rendering is the process's business, not the workflow's, so the sandbox's restrictions are lifted for it.
+    """
+    workflow.logger.workflow_info_on_message = False
+    workflow.logger.unsafe_disable_sandbox()
+    activity.logger.activity_info_on_message = False
+
+
+def _fields() -> list[Processor]:
+    return [
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.stdlib.ExtraAdder(),
+        _name_the_run,
+        _flatten_core_fields,
+    ]
+
+
+def _json() -> list[Processor]:
+    # Local variables stay out of tracebacks: they may hold secrets.
+    exceptions = ExceptionDictTransformer(show_locals=False, max_frames=20)
+    return [
+        structlog.processors.ExceptionRenderer(exceptions),
+        structlog.processors.EventRenamer("message"),
+        structlog.processors.JSONRenderer(),
+    ]
+
+
+def _text(*, colors: bool) -> list[Processor]:
+    return [structlog.dev.ConsoleRenderer(colors=colors, exception_formatter=structlog.dev.plain_traceback)]
+
+
+def _name_the_run(_logger: Any, _method: str, event: EventDict) -> EventDict:
+    """Flatten what the SDK says about the run; an ordinary logger used inside an activity is told it too."""
+    event.pop("__temporal_error_identifier", None)
+    details = event.pop("temporal_workflow", None) or event.pop("temporal_activity", None) or _current_activity()
+    for theirs, ours in _RUN_FIELDS.items():
+        if theirs in details:
+            event.setdefault(ours, details[theirs])
+    return event
+
+
+def _current_activity() -> Mapping[str, object]:
+    if not activity.in_activity():
+        return {}
+    info = activity.info()
+    return {
+        "workflow_id": info.workflow_id,
+        "run_id": info.workflow_run_id,
+        "workflow_type": info.workflow_type,
+        "activity_type": info.activity_type,
+        "activity_id": info.activity_id,
+        "attempt": info.attempt,
+        "task_queue": info.task_queue,
+    }
+
+
+def _flatten_core_fields(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> EventDict:
+    core = event.pop("temporal_log", None)
+    if core is not None:
+        event["core_target"] = core.target
+        for key, value in core.fields.items():
+            event.setdefault(f"core_{key}", value)
+    return event

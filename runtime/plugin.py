@@ -1,0 +1,38 @@
+"""What every client, worker, replayer and test environment shares, so that no place can forget a part of it."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from pydantic import ValidationError
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.plugin import SimplePlugin
+from temporalio.worker import Interceptor, WorkflowRunner
+from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
+
+PASSED_THROUGH = ("models", "analysis", "activities", "providers", "runtime", "structlog", "sentry_sdk")
+"""Modules that workflows share with the process. `workflows` is not among them: the sandbox loads those itself, and
+so catches a clock, a random number or a file that slipped into workflow code."""
+
+
+def holdfast_plugin(interceptors: Sequence[Interceptor] = ()) -> SimplePlugin:
+    """Return the plugin to give to a client, a replayer or a test environment.
+
+    Workers made from such a client have it already: giving it to them again would run everything twice.
+    Input that cannot be decoded fails its workflow; without this it would be retried for ever. Any other error in
+    workflow code is a bug, and is retried until a worker with a fix runs.
+    """
+    return SimplePlugin(
+        "holdfast",
+        data_converter=pydantic_data_converter,
+        interceptors=list(interceptors),
+        workflow_runner=_sandboxed,
+        workflow_failure_exception_types=[ValidationError],
+    )
+
+
+def _sandboxed(runner: WorkflowRunner | None) -> WorkflowRunner:
+    if runner is None:
+        runner = SandboxedWorkflowRunner()
+    if not isinstance(runner, SandboxedWorkflowRunner):
+        return runner  # chosen on purpose, to debug workflow code
+    return replace(runner, restrictions=runner.restrictions.with_passthrough_modules(*PASSED_THROUGH))

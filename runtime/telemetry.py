@@ -1,0 +1,51 @@
+"""The SDK's own runtime: its metrics for Prometheus, and its warnings in our log."""
+
+import logging
+
+from temporalio.runtime import (
+    LogForwardingConfig,
+    LoggingConfig,
+    PrometheusConfig,
+    Runtime,
+    TelemetryConfig,
+    TelemetryFilter,
+)
+
+from models.quantities import HostPort
+
+CORE_LOGGER = "temporalio.core"
+
+
+def temporal_runtime(metrics_address: HostPort | None) -> Runtime:
+    """Build the one runtime of a process; with an address it serves `http://<address>/metrics`.
+
+    The names are Temporal's usual ones (`temporal_…`), so that published dashboards work, with Prometheus' units and
+    suffixes. Raises OSError when the address cannot be listened on.
+    """
+    telemetry = TelemetryConfig(
+        logging=LoggingConfig(
+            filter=TelemetryFilter(core_level="WARN", other_level="ERROR"),
+            forwarding=LogForwardingConfig(
+                logger=logging.getLogger(CORE_LOGGER),
+                append_target_to_name=False,
+                prepend_target_on_message=False,
+                append_log_fields_to_message=False,
+            ),
+        ),
+        metrics=None if metrics_address is None else _prometheus(metrics_address),
+    )
+    try:
+        return Runtime(telemetry=telemetry)
+    except (RuntimeError, ValueError) as error:
+        if metrics_address is None:
+            raise
+        raise OSError(
+            f"metrics cannot be served at {metrics_address}: {error}. "
+            "Set HOLDFAST_WORKER_METRICS_PORT to a free port, or to 0 for any."
+        ) from error
+
+
+def _prometheus(address: HostPort) -> PrometheusConfig:
+    return PrometheusConfig(
+        bind_address=address, counters_total_suffix=True, unit_suffix=True, durations_as_seconds=True
+    )

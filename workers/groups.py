@@ -1,0 +1,74 @@
+"""Which queue runs what, with which limits: the one table to read, and the one to extend."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from activities.deploys import DeployActivities
+from activities.traffic import TrafficActivities
+from models.temporal_names import TaskQueue
+from workers.wiring import Adapters
+from workflows.rollout import Rollout
+
+Activities = Sequence[Callable[..., Any]]
+
+
+def _none(_adapters: Adapters) -> Activities:
+    return ()
+
+
+@dataclass(frozen=True)
+class Group:
+    """One queue and what runs on it. `drain` is how long a stopping worker lets activities finish by themselves."""
+
+    queue: str
+    why: str
+    workflows: tuple[type, ...] = ()
+    activities: Callable[[Adapters], Activities] = _none
+    concurrent_activities: int = 1
+    concurrent_workflow_tasks: int = 2
+    cached_workflows: int = 0
+    drain: timedelta = timedelta(seconds=10)
+
+
+GROUPS = (
+    Group(
+        queue=TaskQueue.ROLLOUTS,
+        why="Decisions only. Few tasks at once: after a restart every open rollout replays, and a task may take 2 s, "
+        "so threads that share one interpreter must not be many. 500 cached rollouts are some 50 MB.",
+        workflows=(Rollout,),
+        concurrent_workflow_tasks=8,
+        cached_workflows=500,
+    ),
+    Group(
+        queue=TaskQueue.DEPLOYS,
+        why="Starting and stopping instances is heavy for the host, so ten at once; a start that is cut off goes on "
+        "elsewhere with the instances it finds, yet 30 s let most finish.",
+        activities=lambda adapters: DeployActivities(adapters.deployers).registered,
+        concurrent_activities=10,
+        drain=timedelta(seconds=30),
+    ),
+    Group(
+        queue=TaskQueue.TRAFFIC,
+        why="A watch holds its slot for as long as a candidate bakes or waits for a person, so slots are many and "
+        "cheap. A watch hands over at once when asked to stop; 10 s are for a weight under way.",
+        activities=lambda adapters: TrafficActivities(adapters.routers, adapters.metric_sources).registered,
+        concurrent_activities=200,
+        drain=timedelta(seconds=10),
+    ),
+)
+
+
+class UnknownGroupError(Exception):
+    """Someone asked for a group that does not exist; the sentence lists those that do."""
+
+
+def groups_named(names: Sequence[str], table: Sequence[Group] = GROUPS) -> tuple[Group, ...]:
+    """Return the groups of these names, `all` standing for every one, in the table's order. Raises UnknownGroupError."""
+    known = [str(group.queue) for group in table]
+    unknown = [name for name in names if name not in known and name != "all"]
+    if unknown or not names:
+        asked = f"There is no worker group {', '.join(map(repr, unknown))}" if unknown else "No worker group was named"
+        raise UnknownGroupError(f"{asked}; name one or more of {', '.join(known)}, or all.")
+    return tuple(group for group in table if "all" in names or str(group.queue) in names)

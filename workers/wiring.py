@@ -1,0 +1,98 @@
+"""The concrete adapters, made from settings. No other file names one."""
+
+import os
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from functools import cached_property, partial
+from types import TracebackType
+from typing import Self
+
+from models.quantities import HostPort
+from providers.envoy_metrics import EnvoyMetrics
+from providers.envoy_router import EnvoyRouter
+from providers.process_deployer import ProcessDeployer
+from providers.roles import Deployer, MetricSource, Progress, TrafficRouter
+from runtime.secrets import resolve_secrets
+from runtime.settings import Settings
+
+
+class EnvoyUnknownError(Exception):
+    """Where Envoy's admin interface is, is not known; the sentence says what to set."""
+
+
+class Adapters:
+    """Adapters by the provider's name in the catalog, each made when a group first asks for it.
+
+    An async context manager: leaving it closes what was opened.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._opened = AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._opened.aclose()
+
+    @cached_property
+    def deployers(self) -> Mapping[str, Deployer]:
+        return {"process": self.process_deployer}
+
+    @cached_property
+    def routers(self) -> Mapping[str, TrafficRouter]:
+        return {"envoy": self.envoy_router}
+
+    @cached_property
+    def metric_sources(self) -> Mapping[str, MetricSource]:
+        metrics = EnvoyMetrics(self._envoy_admin)
+        self._opened.push_async_callback(metrics.aclose)
+        return {"envoy": metrics}
+
+    @cached_property
+    def process_deployer(self) -> ProcessDeployer:
+        deployer = ProcessDeployer(
+            self._settings.home / "instances", partial(resolve_secrets, environ=dict(os.environ))
+        )
+        self._opened.push_async_callback(deployer.aclose)
+        return deployer
+
+    @cached_property
+    def envoy_router(self) -> EnvoyRouter:
+        router = EnvoyRouter(self._settings.home / "envoy", self._envoy_admin)
+        self._opened.push_async_callback(router.aclose)
+        return router
+
+    @property
+    def _envoy_admin(self) -> HostPort:
+        if self._settings.envoy_admin:
+            return self._settings.envoy_admin
+        if not self._settings.envoy_admin_port:
+            raise EnvoyUnknownError(
+                "Envoy's admin interface is not known, as HOLDFAST_ENVOY_ADMIN_PORT is 0. "
+                "Set HOLDFAST_ENVOY_ADMIN to its address, like 127.0.0.1:19901."
+            )
+        return f"127.0.0.1:{self._settings.envoy_admin_port}"
+
+
+async def restore_instances(settings: Settings, say: Progress) -> None:
+    """Start again what ran when the local stack was halted, and tell the router where it answers now.
+
+    An instance that does not come up is said and left for the next rollout; the others are still restored.
+    """
+    async with Adapters(settings) as adapters:
+        for item in await adapters.process_deployer.restore(say):
+            if item.problem:
+                say(f"{item.ref} {item.version} was not restored: {item.problem}")
+            if item.instances:
+                addresses = [instance.address for instance in item.instances]
+                await adapters.envoy_router.refresh(item.ref, item.version, addresses)
+
+
+async def halt_instances(settings: Settings, say: Progress) -> None:
+    """Stop every instance of this home folder, remembering which ran."""
+    async with Adapters(settings) as adapters:
+        await adapters.process_deployer.halt_all(say)

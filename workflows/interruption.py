@@ -1,0 +1,27 @@
+"""Work that a message may interrupt."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from temporalio import workflow
+from temporalio.exceptions import is_cancelled_exception
+
+Result = TypeVar("Result")
+
+
+async def unless(interrupted: Callable[[], bool], work: Awaitable[Result]) -> Result | None:
+    """Finish the work and return its result; or, once `interrupted` is true, cancel it and return None."""
+    task = asyncio.ensure_future(work)
+    try:
+        await workflow.wait_condition(lambda: task.done() or interrupted())
+    finally:
+        if not task.done():
+            task.cancel()
+            await workflow.wait([task])
+    try:
+        return task.result()
+    except (asyncio.CancelledError, Exception) as error:
+        if is_cancelled_exception(error):
+            return None
+        raise

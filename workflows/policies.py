@@ -1,0 +1,70 @@
+"""How long activities may take and how they are retried: the only place with such numbers.
+
+A worker that is down costs no attempt: an activity then waits in its queue, so a policy that must survive a
+restart has no schedule-to-close timeout.
+"""
+
+from datetime import timedelta
+
+from temporalio.common import RetryPolicy
+from temporalio.workflow import ActivityCancellationType, ActivityConfig
+
+QUICK_READ = ActivityConfig(
+    # A read that a person waits for: after six attempts in about ten seconds it is better to say what is missing.
+    start_to_close_timeout=timedelta(seconds=10),
+    retry_policy=RetryPolicy(
+        initial_interval=timedelta(milliseconds=300),
+        maximum_interval=timedelta(seconds=5),
+        maximum_attempts=6,
+    ),
+)
+
+EFFECT = ActivityConfig(
+    # A change on the way forward: patient for about five minutes, long enough for what it talks to to be restarted,
+    # and short enough that a rollout does not hang for hours on something that is gone.
+    start_to_close_timeout=timedelta(seconds=30),
+    heartbeat_timeout=timedelta(seconds=10),
+    retry_policy=RetryPolicy(
+        initial_interval=timedelta(milliseconds=300),
+        maximum_interval=timedelta(seconds=10),
+        maximum_attempts=34,
+    ),
+)
+
+SLOW_EFFECT = ActivityConfig(
+    # Instances come up in their own time, bounded by the catalog's ready timeout which the provider keeps; heartbeats
+    # tell a dead worker from a slow start. Waiting for the cancellation to complete keeps a start from racing the
+    # stop that undoes it.
+    start_to_close_timeout=timedelta(hours=1),
+    heartbeat_timeout=timedelta(seconds=10),
+    retry_policy=RetryPolicy(
+        initial_interval=timedelta(milliseconds=300),
+        maximum_interval=timedelta(seconds=10),
+        maximum_attempts=10,
+    ),
+    cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+)
+
+MUST_HAPPEN = ActivityConfig(
+    # What was decided is carried out: undoing, and finishing what was promoted, is retried until it is done.
+    start_to_close_timeout=timedelta(hours=1),
+    heartbeat_timeout=timedelta(seconds=10),
+    retry_policy=RetryPolicy(
+        initial_interval=timedelta(milliseconds=200),
+        maximum_interval=timedelta(seconds=5),
+    ),
+)
+
+WATCH = ActivityConfig(
+    # Heartbeats every tick; a worker that dies is noticed within five seconds and another goes on. A gate may wait
+    # for days, so only the heartbeat bounds a watch.
+    start_to_close_timeout=timedelta(days=365),
+    heartbeat_timeout=timedelta(seconds=5),
+    retry_policy=RetryPolicy(
+        initial_interval=timedelta(milliseconds=200),
+        maximum_interval=timedelta(seconds=2),
+    ),
+)
+
+RETRY_A_REFUSAL = timedelta(seconds=10)
+"""How long to wait before asking again for something that must happen and was refused for good."""

@@ -1,0 +1,335 @@
+"""A rollout: a new version takes over a service's traffic step by step, or is taken back."""
+
+import asyncio
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import assert_never
+
+from temporalio import workflow
+from temporalio.exceptions import ActivityError, ApplicationError
+
+with workflow.unsafe.imports_passed_through():
+    from analysis.rollout_plan import starting_point, steps_for
+    from analysis.rollout_view import PHASE_WORDS
+    from models.ids import Version
+    from models.judgement import Outcome, Verdict
+    from models.quantities import format_percent
+    from models.rollout import (
+        Acknowledgement,
+        Bake,
+        DeployStep,
+        Gate,
+        Instruction,
+        Phase,
+        Promote,
+        Retire,
+        RolloutRequest,
+        RolloutResult,
+        RolloutState,
+        SetWeight,
+        Step,
+        StepStatus,
+    )
+    from models.temporal_names import ROLLOUT_WORKFLOW
+    from models.traffic import TrafficSplit
+    from workflows.interruption import unless
+    from workflows.rollout_journal import Journal
+    from workflows.rollout_orders import Orders
+    from workflows.rollout_world import World
+    from workflows.undo import UndoStack, must_happen, shielded
+
+
+class RolloutStoppedError(Exception):
+    """The rollout does not go through; what was done is to be undone."""
+
+    def __init__(self, reason: str, verdict: Verdict | None = None) -> None:
+        super().__init__(reason)
+        self.verdict = verdict
+
+
+@workflow.defn(name=ROLLOUT_WORKFLOW)
+class Rollout:
+    @workflow.init
+    def __init__(self, request: RolloutRequest) -> None:
+        self._request = request
+        self._version = request.version
+        self._stable: Version | None = None
+        self._journal = Journal(request)
+        self._world = World(request)
+        self._undo = UndoStack(self._journal.note)
+        self._orders = Orders()
+        self._exposed_at: datetime | None = None
+        self._decided_at: datetime | None = None
+        self._off_at: datetime | None = None
+
+    @workflow.run
+    async def run(self, request: RolloutRequest) -> RolloutResult:
+        self._journal.note(f"{request.requested_by} asked for {request.version}")
+        try:
+            outcome = await self._go_forward()
+        except RolloutStoppedError as stop:
+            outcome = await self._go_back(str(stop), stop.verdict)
+        except asyncio.CancelledError:
+            await self._go_back("the workflow was cancelled", None)
+            raise
+        await workflow.wait_condition(workflow.all_handlers_finished)
+        return self._result(outcome)
+
+    async def _go_forward(self) -> Phase:
+        try:
+            if not await self._prepare():
+                return self._end(Phase.UNCHANGED, f"{self._version} is stable already; there is nothing to do")
+            for index, state in enumerate(self._journal.state.steps):
+                await self._carry_out(index, state.step)
+        except ActivityError as error:
+            raise RolloutStoppedError(_message(error)) from error
+        return self._end(Phase.PROMOTED, f"{self._version} serves all traffic")
+
+    async def _go_back(self, reason: str, verdict: Verdict | None) -> Phase:
+        self._decided_at = workflow.now()
+        self._orders.closed = True
+        self._journal.update(reason=reason, verdict=verdict or self._journal.state.verdict)
+        self._journal.note(reason)
+        if not self._undo:
+            return self._end(Phase.FAILED, reason)
+        self._journal.enter(Phase.ROLLING_BACK)
+        await self._undo.unwind()
+        return self._end(Phase.ROLLED_BACK, reason)
+
+    def _end(self, outcome: Phase, reason: str) -> Phase:
+        self._journal.update(reason=reason)
+        self._journal.enter(outcome)
+        return outcome
+
+    async def _prepare(self) -> bool:
+        """Find out what is there and plan; False when the version is stable already."""
+        split, running = await self._world.traffic(), await self._world.instances()
+        found = starting_point(self._version, split, running, wanted=self._request.spec.deploy.instances)
+        self._stable = found.stable
+        if found.unchanged:
+            return False
+        if found.stable and split and split.weight > 0:
+            await self._world.give_all_to(found.stable)
+        for leftover in found.leftovers:
+            await self._world.stop(leftover)
+            self._journal.note(f"stopped {leftover}, left over from a rollout that was ended by force")
+        self._journal.plan(found.stable, steps_for(self._request.spec, self._version, stable=found.stable))
+        self._journal.enter(Phase.PROGRESSING)
+        return True
+
+    async def _carry_out(self, index: int, step: Step) -> None:
+        if isinstance(step, SetWeight | Promote):
+            await self._hold_while_paused()
+        self._stop_if_aborted()
+        if isinstance(step, SetWeight | Bake | Gate) and self._orders.promote:
+            self._journal.mark(index, StepStatus.SKIPPED)
+            return
+        self._journal.mark(index, StepStatus.ACTIVE)
+        try:
+            await self._perform(step)
+        except BaseException:
+            self._journal.mark(index, StepStatus.FAILED)
+            raise
+        self._journal.mark(index, StepStatus.DONE)
+
+    async def _perform(self, step: Step) -> None:
+        match step:
+            case DeployStep():
+                await self._deploy()
+            case SetWeight(weight=weight):
+                await self._set_weight(weight)
+            case Bake(duration=duration):
+                await self._bake(duration)
+            case Gate():
+                await self._ask(f"approve {self._version} at {format_percent(self._journal.state.weight)}?")
+            case Promote():
+                await self._promote()
+            case Retire():
+                await self._retire()
+            case _:
+                assert_never(step)
+
+    async def _deploy(self) -> None:
+        if self._version != self._stable:
+            self._undo.push(f"stopped {self._version}", lambda: self._world.stop(self._version))
+        started = await unless(self._orders.aborted, self._world.start(self._version))
+        self._stop_if_aborted()
+        if started:
+            self._journal.update(instances=started.instances)
+            self._journal.note(f"{len(started.instances)} of {len(started.instances)} of {self._version} are ready")
+
+    async def _set_weight(self, weight: float) -> None:
+        self._exposed_at = self._exposed_at or workflow.now()
+        await self._split(TrafficSplit(stable=self._old(), candidate=self._version, weight=weight))
+        self._journal.update(weight=weight)
+        self._journal.note(f"{self._version} receives {format_percent(weight)}")
+
+    async def _promote(self) -> None:
+        self._orders.closed = True
+        self._journal.enter(Phase.PROMOTING)
+        await self._split(TrafficSplit(stable=self._version))
+        self._undo.clear()
+        self._journal.update(weight=100.0)
+        self._journal.note(f"{self._version} is promoted")
+
+    async def _retire(self) -> None:
+        old = self._old()
+        await shielded(must_happen(f"stopped {old}", lambda: self._world.stop(old), self._journal.note))
+
+    async def _split(self, split: TrafficSplit) -> None:
+        """Put a split in force, unless a version that it needs has died meanwhile."""
+        self._undo.push(self._undo_traffic_name(), self._return_traffic)
+        running = await self._world.instances()
+        dead = [version for version, share in split.weights().items() if share > 0 and not running.of(version)]
+        if dead:
+            raise RolloutStoppedError(f"no instance of {dead[0]} lives any more")
+        await self._world.split(split, running)
+
+    def _undo_traffic_name(self) -> str:
+        return f"returned all traffic to {self._stable}" if self._stable else "removed the route"
+
+    async def _return_traffic(self) -> None:
+        if self._stable:
+            await self._world.give_all_to(self._stable)
+        else:
+            await self._world.remove_traffic()
+        self._off_at = workflow.now()
+        self._journal.update(weight=0.0)
+
+    async def _bake(self, duration: timedelta) -> None:
+        remaining = duration
+        while remaining > timedelta() and not self._orders.promote:
+            await self._hold_while_paused()
+            began = workflow.now()
+            verdict = await self._watch(remaining, until=self._orders.interrupts_a_bake)
+            remaining -= workflow.now() - began
+            if verdict and verdict.outcome is Outcome.INCONCLUSIVE:
+                await self._ask(
+                    f"the metrics do not tell whether {self._version} is healthy ({verdict.reason}); go on?"
+                )
+                return
+            if verdict:
+                return
+
+    async def _ask(self, question: str) -> None:
+        """Wait for a person, watching meanwhile."""
+        approvals = self._orders.approvals
+        self._journal.enter(Phase.AWAITING_APPROVAL, question)
+        self._journal.note(f"waiting: {question}")
+        await self._watch(None, until=lambda: self._orders.approvals > approvals or self._orders.promote)
+        self._journal.enter(Phase.PROGRESSING)
+
+    async def _hold_while_paused(self) -> None:
+        if not self._orders.paused:
+            return
+        self._journal.enter(Phase.PAUSED)
+        await self._watch(None, until=lambda: not self._orders.paused or self._orders.promote)
+        self._journal.enter(Phase.PROGRESSING)
+
+    async def _watch(self, bake: timedelta | None, *, until: Callable[[], bool]) -> Verdict | None:
+        """Watch for as long as asked or until a message; an unhealthy verdict or an abort stops the rollout."""
+        verdict = await unless(lambda: self._orders.aborted() or until(), self._world.watch(self._stable, bake))
+        self._stop_if_aborted()
+        if verdict:
+            self._journal.update(verdict=verdict)
+            self._journal.note(f"{verdict.outcome}: {verdict.reason}")
+            if verdict.outcome is Outcome.UNHEALTHY:
+                raise RolloutStoppedError(f"{self._version} is unhealthy: {verdict.reason}", verdict)
+        return verdict
+
+    def _stop_if_aborted(self) -> None:
+        if self._orders.abort_reason:
+            raise RolloutStoppedError(self._orders.abort_reason)
+
+    def _old(self) -> Version:
+        if self._stable is None:
+            raise ApplicationError("this step needs a stable version", non_retryable=True)
+        return self._stable
+
+    @workflow.query
+    def state(self) -> RolloutState:
+        return self._journal.state
+
+    @workflow.update
+    async def promote(self, order: Instruction) -> Acknowledgement:
+        self._orders.promote = True
+        return self._heard(order, f"{self._version} is promoted without the steps that remain")
+
+    @promote.validator
+    def _may_promote(self, order: Instruction) -> None:
+        self._refuse_if_closed()
+        self._refuse(self._orders.promote, "it was told to promote already")
+
+    @workflow.update
+    async def abort(self, order: Instruction) -> Acknowledgement:
+        because = f": {order.note}" if order.note else ""
+        self._orders.abort_reason = f"aborted by {order.by}{because}"
+        return self._heard(order, f"{self._version} is taken back")
+
+    @abort.validator
+    def _may_abort(self, order: Instruction) -> None:
+        self._refuse_if_closed()
+        self._refuse(self._orders.aborted(), "it was told to abort already")
+
+    @workflow.update
+    async def pause(self, order: Instruction) -> Acknowledgement:
+        self._orders.paused = True
+        return self._heard(order, f"stays where it is; {self._version} is still watched")
+
+    @pause.validator
+    def _may_pause(self, order: Instruction) -> None:
+        self._refuse_if_closed()
+        self._refuse(self._orders.paused, "it is paused already")
+
+    @workflow.update
+    async def resume(self, order: Instruction) -> Acknowledgement:
+        self._orders.paused = False
+        return self._heard(order, "goes on")
+
+    @resume.validator
+    def _may_resume(self, order: Instruction) -> None:
+        self._refuse_if_closed()
+        self._refuse(not self._orders.paused, "it is not paused")
+
+    @workflow.update
+    async def approve(self, order: Instruction) -> Acknowledgement:
+        question = self._journal.state.question
+        self._orders.approvals += 1
+        return self._heard(order, f"approved: {question}")
+
+    @approve.validator
+    def _may_approve(self, order: Instruction) -> None:
+        self._refuse_if_closed()
+        self._refuse(self._journal.state.phase is not Phase.AWAITING_APPROVAL, "it is not waiting for an approval")
+
+    def _heard(self, order: Instruction, text: str) -> Acknowledgement:
+        note = f" ({order.note})" if order.note else ""
+        self._journal.note(f"{order.by}: {text}{note}")
+        return Acknowledgement(text=text)
+
+    def _refuse_if_closed(self) -> None:
+        phase = self._journal.state.phase
+        self._refuse(self._orders.closed, f"it can take no more orders: it is {PHASE_WORDS[phase]}")
+
+    def _refuse(self, refused: bool, why: str) -> None:
+        if refused:
+            raise ApplicationError(f"the rollout of {self._version} refuses: {why}", type="Refused")
+
+    def _result(self, outcome: Phase) -> RolloutResult:
+        state = self._journal.state
+        return RolloutResult(
+            ref=state.ref,
+            version=state.version,
+            outcome=outcome,
+            reason=state.reason,
+            stable=self._version if outcome is Phase.PROMOTED else self._stable,
+            verdict=state.verdict,
+            exposed_at=self._exposed_at,
+            decided_at=self._decided_at,
+            off_at=self._off_at if self._exposed_at else None,
+        )
+
+
+def _message(error: ActivityError) -> str:
+    cause = error.cause
+    return cause.message if isinstance(cause, ApplicationError) else str(cause or error)

@@ -1,0 +1,134 @@
+"""The outside world as a rollout meets it: its service's instances, traffic and metrics, through activities."""
+
+from datetime import timedelta
+
+from temporalio import workflow
+
+with workflow.unsafe.imports_passed_through():
+    from activities.deploys import DeployActivities
+    from activities.traffic import TrafficActivities
+    from models.deployment import Instances, ListInstances, StartVersion, StopVersion
+    from models.ids import Version
+    from models.judgement import Verdict, Watch
+    from models.quantities import format_percent
+    from models.rollout import RolloutRequest
+    from models.temporal_names import TaskQueue
+    from models.traffic import Backend, ReadTraffic, RemoveTraffic, SetTraffic, TrafficSplit
+    from workflows.policies import EFFECT, MUST_HAPPEN, QUICK_READ, SLOW_EFFECT, WATCH
+
+
+class World:
+    """Typed calls, each with its policy. A call on the way forward gives up some time; one that must happen does not.
+
+    All raise ActivityError.
+    """
+
+    def __init__(self, request: RolloutRequest) -> None:
+        self._ref = request.ref
+        self._spec = request.spec
+        self._version = request.version
+
+    async def traffic(self) -> TrafficSplit | None:
+        found = await workflow.execute_activity_method(
+            TrafficActivities.current,
+            ReadTraffic(ref=self._ref, spec=self._spec.traffic),
+            task_queue=TaskQueue.TRAFFIC,
+            summary="which version is stable?",
+            **QUICK_READ,
+        )
+        return found.split
+
+    async def instances(self) -> Instances:
+        return await workflow.execute_activity_method(
+            DeployActivities.instances,
+            ListInstances(ref=self._ref, spec=self._spec.deploy),
+            task_queue=TaskQueue.DEPLOYS,
+            summary="which instances live?",
+            **QUICK_READ,
+        )
+
+    async def start(self, version: Version) -> Instances:
+        return await workflow.execute_activity_method(
+            DeployActivities.start,
+            StartVersion(ref=self._ref, version=version, spec=self._spec.deploy),
+            task_queue=TaskQueue.DEPLOYS,
+            summary=f"start {version}",
+            **SLOW_EFFECT,
+        )
+
+    async def stop(self, version: Version) -> None:
+        await workflow.execute_activity_method(
+            DeployActivities.stop,
+            StopVersion(ref=self._ref, version=version, spec=self._spec.deploy),
+            task_queue=TaskQueue.DEPLOYS,
+            summary=f"stop {version}",
+            **MUST_HAPPEN,
+        )
+
+    async def split(self, split: TrafficSplit, running: Instances) -> None:
+        await workflow.execute_activity_method(
+            TrafficActivities.apply,
+            self._set_traffic(split, running),
+            task_queue=TaskQueue.TRAFFIC,
+            summary=_summary(split),
+            **EFFECT,
+        )
+
+    async def give_all_to(self, stable: Version) -> None:
+        """All traffic to one version, brought back to life first should nothing of it live any more."""
+        running = await self.instances()
+        if not running.of(stable):
+            running = await self.start(stable)
+        split = TrafficSplit(stable=stable)
+        await workflow.execute_activity_method(
+            TrafficActivities.apply,
+            self._set_traffic(split, running),
+            task_queue=TaskQueue.TRAFFIC,
+            summary=_summary(split),
+            **MUST_HAPPEN,
+        )
+
+    async def remove_traffic(self) -> None:
+        await workflow.execute_activity_method(
+            TrafficActivities.remove,
+            RemoveTraffic(ref=self._ref, spec=self._spec.traffic),
+            task_queue=TaskQueue.TRAFFIC,
+            summary="route the service no more",
+            **MUST_HAPPEN,
+        )
+
+    async def watch(self, stable: Version | None, bake: timedelta | None) -> Verdict:
+        policy = WATCH.copy()
+        policy["heartbeat_timeout"] = max(timedelta(seconds=5), 3 * self._spec.rollout.judge.tick)
+        return await workflow.execute_activity_method(
+            TrafficActivities.watch,
+            Watch(
+                ref=self._ref,
+                metrics=self._spec.metrics,
+                judge=self._spec.rollout.judge,
+                stable=stable,
+                candidate=self._version,
+                bake=bake,
+            ),
+            task_queue=TaskQueue.TRAFFIC,
+            summary=f"watch {self._version}",
+            **policy,
+        )
+
+    def _set_traffic(self, split: TrafficSplit, running: Instances) -> SetTraffic:
+        return SetTraffic(
+            ref=self._ref,
+            spec=self._spec.traffic,
+            split=split,
+            backends=tuple(
+                Backend(
+                    version=version,
+                    addresses=tuple(instance.address for instance in running.of(version)),
+                )
+                for version in split.weights()
+            ),
+        )
+
+
+def _summary(split: TrafficSplit) -> str:
+    return " / ".join(f"{version} {format_percent(share)}" for version, share in split.weights().items())
