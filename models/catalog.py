@@ -1,14 +1,17 @@
 """The catalog: one file, `holdfast.yaml`, that describes what is operated."""
 
-from typing import Annotated, Literal
+from datetime import timedelta
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, JsonValue, model_validator
+from pydantic.json_schema import GenerateJsonSchema
 
 from models.base import Written
 from models.deployment import DeploySpec
 from models.ids import Name
 from models.judgement import EnvoyMetrics, JudgeSpec, MetricsSpec
-from models.quantities import Duration, Percent
+from models.mistakes import MistakeError
+from models.quantities import Duration, Percent, format_duration, format_percent
 from models.traffic import TrafficSpec
 
 
@@ -27,11 +30,20 @@ class CanaryPlan(Written):
 
     @model_validator(mode="after")
     def _weights_rise(self) -> "CanaryPlan":
-        weights = [step.weight for step in self.steps]
-        if any(weight <= 0 for weight in weights):
-            raise ValueError("a step's weight must be above 0%: a candidate without traffic cannot be judged")
-        if weights != sorted(weights):
-            raise ValueError("weights must rise from step to step")
+        reached = 0.0
+        for position, step in enumerate(self.steps):
+            at = ("steps", position, "weight")
+            if step.weight <= 0:
+                raise MistakeError(
+                    "a step's weight must be above 0%: a candidate without traffic cannot be judged", at=at
+                )
+            if step.weight < reached:
+                raise MistakeError(
+                    f"weights must rise from step to step: {format_percent(step.weight)} "
+                    f"comes after {format_percent(reached)}",
+                    at=at,
+                )
+            reached = step.weight
         return self
 
 
@@ -57,5 +69,22 @@ class Catalog(Written):
         for name, service in self.services.items():
             other = owners.setdefault(service.traffic.listen, name)
             if other != name:
-                raise ValueError(f"services {other} and {name} both listen on {service.traffic.listen}")
+                raise MistakeError(
+                    f"services {other} and {name} both listen on {service.traffic.listen}; "
+                    "give each an address of its own",
+                    at=("services", name, "traffic", "listen"),
+                )
         return self
+
+
+class _AsWritten(GenerateJsonSchema):
+    """Defaults stand in the schema as people write them; pydantic's own form of a duration is ISO 8601."""
+
+    def encode_default(self, dft: Any) -> Any:
+        return format_duration(dft) if isinstance(dft, timedelta) else super().encode_default(dft)
+
+
+def catalog_schema() -> dict[str, JsonValue]:
+    """The JSON Schema of the catalog (draft 2020-12), by which editors complete and check it."""
+    schema = Catalog.model_json_schema(schema_generator=_AsWritten)
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": "Holdfast catalog"}

@@ -6,8 +6,12 @@ restart has no schedule-to-close timeout.
 
 from datetime import timedelta
 
+from temporalio import workflow
 from temporalio.common import RetryPolicy
 from temporalio.workflow import ActivityCancellationType, ActivityConfig
+
+with workflow.unsafe.imports_passed_through():
+    from models.temporal_names import TaskQueue
 
 QUICK_READ = ActivityConfig(
     # A read that a person waits for: after six attempts in about ten seconds it is better to say what is missing.
@@ -68,3 +72,8 @@ WATCH = ActivityConfig(
 
 RETRY_A_REFUSAL = timedelta(seconds=10)
 """How long to wait before asking again for something that must happen and was refused for good."""
+
+
+def on(queue: TaskQueue, policy: ActivityConfig, summary: str) -> ActivityConfig:
+    """A policy on a task queue, with the words that the UI shows for the activity."""
+    return ActivityConfig(**{**policy, "task_queue": queue, "summary": summary})

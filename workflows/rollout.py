@@ -10,7 +10,6 @@ from temporalio.exceptions import ActivityError, ApplicationError
 
 with workflow.unsafe.imports_passed_through():
     from analysis.rollout_plan import starting_point, steps_for
-    from analysis.rollout_view import PHASE_WORDS
     from models.ids import Version
     from models.judgement import Outcome, Verdict
     from models.quantities import format_percent
@@ -214,9 +213,11 @@ class Rollout:
     async def _ask(self, question: str) -> None:
         """Wait for a person, watching meanwhile."""
         approvals = self._orders.approvals
+        self._orders.asking = True
         self._journal.enter(Phase.AWAITING_APPROVAL, question)
         self._journal.note(f"waiting: {question}")
         await self._watch(None, until=lambda: self._orders.approvals > approvals or self._orders.promote)
+        self._orders.asking = False
         self._journal.enter(Phase.PROGRESSING)
 
     async def _hold_while_paused(self) -> None:
@@ -257,8 +258,7 @@ class Rollout:
 
     @promote.validator
     def _may_promote(self, order: Instruction) -> None:
-        self._refuse_if_closed()
-        self._refuse(self._orders.promote, "it was told to promote already")
+        self._orders.check_promote()
 
     @workflow.update
     async def abort(self, order: Instruction) -> Acknowledgement:
@@ -268,8 +268,7 @@ class Rollout:
 
     @abort.validator
     def _may_abort(self, order: Instruction) -> None:
-        self._refuse_if_closed()
-        self._refuse(self._orders.aborted(), "it was told to abort already")
+        self._orders.check_abort()
 
     @workflow.update
     async def pause(self, order: Instruction) -> Acknowledgement:
@@ -278,8 +277,7 @@ class Rollout:
 
     @pause.validator
     def _may_pause(self, order: Instruction) -> None:
-        self._refuse_if_closed()
-        self._refuse(self._orders.paused, "it is paused already")
+        self._orders.check_pause()
 
     @workflow.update
     async def resume(self, order: Instruction) -> Acknowledgement:
@@ -288,32 +286,23 @@ class Rollout:
 
     @resume.validator
     def _may_resume(self, order: Instruction) -> None:
-        self._refuse_if_closed()
-        self._refuse(not self._orders.paused, "it is not paused")
+        self._orders.check_resume()
 
     @workflow.update
     async def approve(self, order: Instruction) -> Acknowledgement:
         question = self._journal.state.question
         self._orders.approvals += 1
+        self._orders.asking = False
         return self._heard(order, f"approved: {question}")
 
     @approve.validator
     def _may_approve(self, order: Instruction) -> None:
-        self._refuse_if_closed()
-        self._refuse(self._journal.state.phase is not Phase.AWAITING_APPROVAL, "it is not waiting for an approval")
+        self._orders.check_approve()
 
     def _heard(self, order: Instruction, text: str) -> Acknowledgement:
         note = f" ({order.note})" if order.note else ""
         self._journal.note(f"{order.by}: {text}{note}")
         return Acknowledgement(text=text)
-
-    def _refuse_if_closed(self) -> None:
-        phase = self._journal.state.phase
-        self._refuse(self._orders.closed, f"it can take no more orders: it is {PHASE_WORDS[phase]}")
-
-    def _refuse(self, refused: bool, why: str) -> None:
-        if refused:
-            raise ApplicationError(f"the rollout of {self._version} refuses: {why}", type="Refused")
 
     def _result(self, outcome: Phase) -> RolloutResult:
         state = self._journal.state

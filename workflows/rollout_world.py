@@ -14,7 +14,7 @@ with workflow.unsafe.imports_passed_through():
     from models.rollout import RolloutRequest
     from models.temporal_names import TaskQueue
     from models.traffic import Backend, ReadTraffic, RemoveTraffic, SetTraffic, TrafficSplit
-    from workflows.policies import EFFECT, MUST_HAPPEN, QUICK_READ, SLOW_EFFECT, WATCH
+    from workflows.policies import EFFECT, MUST_HAPPEN, QUICK_READ, SLOW_EFFECT, WATCH, on
 
 
 class World:
@@ -32,9 +32,7 @@ class World:
         found = await workflow.execute_activity_method(
             TrafficActivities.current,
             ReadTraffic(ref=self._ref, spec=self._spec.traffic),
-            task_queue=TaskQueue.TRAFFIC,
-            summary="which version is stable?",
-            **QUICK_READ,
+            **on(TaskQueue.TRAFFIC, QUICK_READ, "which version is stable?"),
         )
         return found.split
 
@@ -42,36 +40,28 @@ class World:
         return await workflow.execute_activity_method(
             DeployActivities.instances,
             ListInstances(ref=self._ref, spec=self._spec.deploy),
-            task_queue=TaskQueue.DEPLOYS,
-            summary="which instances live?",
-            **QUICK_READ,
+            **on(TaskQueue.DEPLOYS, QUICK_READ, "which instances live?"),
         )
 
     async def start(self, version: Version) -> Instances:
         return await workflow.execute_activity_method(
             DeployActivities.start,
             StartVersion(ref=self._ref, version=version, spec=self._spec.deploy),
-            task_queue=TaskQueue.DEPLOYS,
-            summary=f"start {version}",
-            **SLOW_EFFECT,
+            **on(TaskQueue.DEPLOYS, SLOW_EFFECT, f"start {version}"),
         )
 
     async def stop(self, version: Version) -> None:
         await workflow.execute_activity_method(
             DeployActivities.stop,
             StopVersion(ref=self._ref, version=version, spec=self._spec.deploy),
-            task_queue=TaskQueue.DEPLOYS,
-            summary=f"stop {version}",
-            **MUST_HAPPEN,
+            **on(TaskQueue.DEPLOYS, MUST_HAPPEN, f"stop {version}"),
         )
 
     async def split(self, split: TrafficSplit, running: Instances) -> None:
         await workflow.execute_activity_method(
             TrafficActivities.apply,
             self._set_traffic(split, running),
-            task_queue=TaskQueue.TRAFFIC,
-            summary=_summary(split),
-            **EFFECT,
+            **on(TaskQueue.TRAFFIC, EFFECT, _summary(split)),
         )
 
     async def give_all_to(self, stable: Version) -> None:
@@ -83,18 +73,14 @@ class World:
         await workflow.execute_activity_method(
             TrafficActivities.apply,
             self._set_traffic(split, running),
-            task_queue=TaskQueue.TRAFFIC,
-            summary=_summary(split),
-            **MUST_HAPPEN,
+            **on(TaskQueue.TRAFFIC, MUST_HAPPEN, _summary(split)),
         )
 
     async def remove_traffic(self) -> None:
         await workflow.execute_activity_method(
             TrafficActivities.remove,
             RemoveTraffic(ref=self._ref, spec=self._spec.traffic),
-            task_queue=TaskQueue.TRAFFIC,
-            summary="route the service no more",
-            **MUST_HAPPEN,
+            **on(TaskQueue.TRAFFIC, MUST_HAPPEN, "route the service no more"),
         )
 
     async def watch(self, stable: Version | None, bake: timedelta | None) -> Verdict:
@@ -110,9 +96,7 @@ class World:
                 candidate=self._version,
                 bake=bake,
             ),
-            task_queue=TaskQueue.TRAFFIC,
-            summary=f"watch {self._version}",
-            **policy,
+            **on(TaskQueue.TRAFFIC, policy, f"watch {self._version}"),
         )
 
     def _set_traffic(self, split: TrafficSplit, running: Instances) -> SetTraffic:

@@ -1,0 +1,54 @@
+"""Values with good defaults, for tests to vary."""
+
+from datetime import UTC, datetime, timedelta
+
+from models.catalog import CanaryPlan, CanaryStep, Service
+from models.deployment import Instance, ProcessDeployment
+from models.ids import ServiceRef
+from models.judgement import JudgeSpec, Outcome, Verdict
+from models.rollout import RolloutRequest
+from models.traffic import EnvoyTraffic
+
+SHOP = ServiceRef(environment="local", service="shop")
+WHEN = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def a_step(weight: float = 10.0, bake: float = 30.0, *, approval: bool = False) -> CanaryStep:
+    return CanaryStep(weight=float(weight), bake=timedelta(seconds=bake), approval=approval)
+
+
+def a_service(
+    *steps: CanaryStep, instances: int = 2, listen: str = "127.0.0.1:18080", judge: JudgeSpec | None = None
+) -> Service:
+    return Service(
+        deploy=ProcessDeployment(command=("run", "{port}"), instances=instances),
+        traffic=EnvoyTraffic(listen=listen),
+        rollout=CanaryPlan(steps=steps or (a_step(10.0), a_step(50.0)), judge=judge or JudgeSpec()),
+    )
+
+
+def a_request(version: str = "v2", spec: Service | None = None, ref: ServiceRef = SHOP) -> RolloutRequest:
+    return RolloutRequest(ref=ref, version=version, spec=spec or a_service(), requested_by="ada")
+
+
+def an_instance(version: str, slot: int = 0) -> Instance:
+    return Instance(
+        name=f"{version}-{slot}",
+        version=version,
+        address=f"127.0.0.1:{20000 + slot}",
+        pid=1000 + slot,
+        started_at=WHEN,
+        log=f"{version}-{slot}.log",
+    )
+
+
+def healthy() -> Verdict:
+    return Verdict(outcome=Outcome.HEALTHY, reason="every rule held over 100 requests", requests=100)
+
+
+def unhealthy() -> Verdict:
+    return Verdict(outcome=Outcome.UNHEALTHY, reason="error_rate is 20%, allowed is 5%", requests=100, errors=20)
+
+
+def inconclusive() -> Verdict:
+    return Verdict(outcome=Outcome.INCONCLUSIVE, reason="only 3 of the 20 requests", requests=3)

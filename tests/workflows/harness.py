@@ -1,0 +1,89 @@
+"""Runs a rollout in a fake world on the time-skipping server."""
+
+import asyncio
+import uuid
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from datetime import timedelta
+from typing import Self
+
+import pytest
+from temporalio.client import WorkflowHandle, WorkflowUpdateFailedError
+from temporalio.exceptions import ApplicationError
+from temporalio.testing import WorkflowEnvironment
+from temporalio.worker import Worker
+
+from models.ids import ServiceRef, rollout_id
+from models.rollout import Acknowledgement, Instruction, Phase, RolloutRequest, RolloutResult, RolloutState
+from models.temporal_names import TaskQueue
+from tests.factories import a_request
+from tests.workflows.world import FakeWorld, Worlds
+from workflows.rollout import Rollout
+
+ADA = Instruction(by="ada")
+Handle = WorkflowHandle[Rollout, RolloutResult]
+
+
+class Bench:
+    """A time-skipping server with one worker per queue, as in production, shared by all tests of a process."""
+
+    def __init__(self, environment: WorkflowEnvironment) -> None:
+        self.client = environment.client
+        self._worlds = Worlds()
+        self._workers = AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        await self._workers.enter_async_context(
+            Worker(self.client, task_queue=TaskQueue.ROLLOUTS, workflows=[Rollout], max_cached_workflows=0)
+        )
+        for queue in (TaskQueue.DEPLOYS, TaskQueue.TRAFFIC):
+            await self._workers.enter_async_context(
+                Worker(
+                    self.client,
+                    task_queue=queue,
+                    activities=self._worlds.registered,
+                    max_heartbeat_throttle_interval=timedelta(milliseconds=100),
+                    default_heartbeat_throttle_interval=timedelta(milliseconds=100),
+                )
+            )
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._workers.aclose()
+
+    async def start(self, world: FakeWorld, request: RolloutRequest | None = None) -> Handle:
+        """Start a rollout in this world, of a service that no other test uses."""
+        ref = ServiceRef(environment="local", service=f"shop-{uuid.uuid4().hex[:8]}")
+        self._worlds.by_service[ref.service] = world
+        request = (request or a_request()).model_copy(update={"ref": ref})
+        return await self.client.start_workflow(Rollout.run, request, id=rollout_id(ref), task_queue=TaskQueue.ROLLOUTS)
+
+
+async def state(handle: Handle) -> RolloutState:
+    return await handle.query(Rollout.state)
+
+
+async def until_phase(handle: Handle, phase: Phase) -> RolloutState:
+    async def reached() -> bool:
+        return (await state(handle)).phase is phase
+
+    await until(reached, f"the rollout to be {phase}")
+    return await state(handle)
+
+
+async def until(condition: Callable[[], Awaitable[bool]], what: str, *, within: float = 20) -> None:
+    """Wait for a condition in real time; fail the test when it does not come true."""
+    try:
+        async with asyncio.timeout(within):
+            while not await condition():
+                await asyncio.sleep(0.02)
+    except TimeoutError:
+        pytest.fail(f"waited {within} s for {what}")
+
+
+async def refused(order: Awaitable[Acknowledgement]) -> str:
+    """Why an order was refused."""
+    with pytest.raises(WorkflowUpdateFailedError) as failure:
+        await order
+    assert isinstance(failure.value.cause, ApplicationError)
+    return failure.value.cause.message

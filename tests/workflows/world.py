@@ -1,0 +1,140 @@
+"""A world in memory behind the activities' real names: what a rollout does to it is what the tests look at."""
+
+import asyncio
+from collections import defaultdict, deque
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+from temporalio import activity
+from temporalio.exceptions import ApplicationError
+
+from models.deployment import Done, Instances, ListInstances, StartVersion, StopVersion
+from models.judgement import Verdict, Watch
+from models.traffic import CurrentTraffic, ReadTraffic, RemoveTraffic, SetTraffic, TrafficSplit
+from tests.factories import an_instance, healthy
+
+
+class FakeWorld:
+    """`effects` lists every change in order. A watch gives the next of `verdicts` (healthy when there is none);
+    a watch without a bake gives the next of `held_verdicts`, or goes on until it is cancelled.
+    """
+
+    def __init__(self, *, stable: str | None = "v1") -> None:
+        self.alive: dict[str, int] = {stable: 2} if stable else {}
+        self.split: TrafficSplit | None = TrafficSplit(stable=stable) if stable else None
+        self.effects: list[str] = []
+        self.verdicts: deque[Verdict] = deque()
+        self.held_verdicts: deque[Verdict] = deque()
+        self.endless: set[str] = set()
+        self.failures: dict[str, deque[ApplicationError]] = defaultdict(deque)
+        self.watching = asyncio.Event()
+        self.starting = asyncio.Event()
+        self.watches: list[Watch] = []
+
+    def fail(self, effect: str, message: str, *, times: int = 1, retryable: bool = False) -> None:
+        self.failures[effect].extend(
+            ApplicationError(message, type="ProviderError", non_retryable=not retryable) for _ in range(times)
+        )
+
+    def _may_fail(self, effect: str) -> None:
+        if self.failures[effect]:
+            raise self.failures[effect].popleft()
+
+    async def current(self, asked: ReadTraffic) -> CurrentTraffic:
+        self._may_fail("current")
+        return CurrentTraffic(split=self.split)
+
+    async def apply(self, asked: SetTraffic) -> Done:
+        shares = " ".join(f"{version}={share:g}" for version, share in asked.split.weights().items())
+        self._may_fail(f"traffic {shares}")
+        assert {backend.version for backend in asked.backends} == set(asked.split.weights())
+        self.split = asked.split
+        self.effects.append(f"traffic {shares}")
+        return Done()
+
+    async def remove(self, asked: RemoveTraffic) -> Done:
+        self.split = None
+        self.effects.append("traffic removed")
+        return Done()
+
+    async def watch(self, watch: Watch) -> Verdict:
+        self.watches.append(watch)
+        if watch.bake is not None and "watch" not in self.endless:
+            return self.verdicts.popleft() if self.verdicts else healthy()
+        if watch.bake is None and self.held_verdicts:
+            return self.held_verdicts.popleft()
+        self.watching.set()
+        try:
+            await self._until_cancelled()
+        finally:
+            self.watching.clear()
+
+    async def instances(self, asked: ListInstances) -> Instances:
+        return self._instances()
+
+    async def start(self, asked: StartVersion) -> Instances:
+        self._may_fail(f"start {asked.version}")
+        self.effects.append(f"start {asked.version}")
+        self.alive[asked.version] = asked.spec.instances
+        if "start" in self.endless:
+            self.starting.set()
+            await self._until_cancelled()
+        return Instances(instances=self._instances().of(asked.version))
+
+    async def stop(self, asked: StopVersion) -> Done:
+        self._may_fail(f"stop {asked.version}")
+        self.alive.pop(asked.version, None)
+        self.effects.append(f"stop {asked.version}")
+        return Done()
+
+    def _instances(self) -> Instances:
+        return Instances(
+            instances=tuple(
+                an_instance(version, slot) for version in sorted(self.alive) for slot in range(self.alive[version])
+            )
+        )
+
+    @staticmethod
+    async def _until_cancelled() -> NoReturn:
+        while True:
+            activity.heartbeat()
+            await asyncio.sleep(0.05)
+
+
+class Worlds:
+    """Every test's world, by the service that is rolled out in it, so that one worker serves all tests."""
+
+    def __init__(self) -> None:
+        self.by_service: dict[str, FakeWorld] = {}
+
+    @property
+    def registered(self) -> list[Callable[..., Any]]:
+        return [self.current, self.apply, self.remove, self.watch, self.instances, self.start, self.stop]
+
+    @activity.defn(name="traffic.current")
+    async def current(self, asked: ReadTraffic) -> CurrentTraffic:
+        return await self.by_service[asked.ref.service].current(asked)
+
+    @activity.defn(name="traffic.apply")
+    async def apply(self, asked: SetTraffic) -> Done:
+        return await self.by_service[asked.ref.service].apply(asked)
+
+    @activity.defn(name="traffic.remove")
+    async def remove(self, asked: RemoveTraffic) -> Done:
+        return await self.by_service[asked.ref.service].remove(asked)
+
+    @activity.defn(name="traffic.watch")
+    async def watch(self, watch: Watch) -> Verdict:
+        return await self.by_service[watch.ref.service].watch(watch)
+
+    @activity.defn(name="deploy.instances")
+    async def instances(self, asked: ListInstances) -> Instances:
+        return await self.by_service[asked.ref.service].instances(asked)
+
+    @activity.defn(name="deploy.start")
+    async def start(self, asked: StartVersion) -> Instances:
+        return await self.by_service[asked.ref.service].start(asked)
+
+    @activity.defn(name="deploy.stop")
+    async def stop(self, asked: StopVersion) -> Done:
+        return await self.by_service[asked.ref.service].stop(asked)
