@@ -1,0 +1,96 @@
+"""`holdfast catalog`: check the catalog, print its schema, show what it amounts to."""
+
+import difflib
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from pydantic import JsonValue
+from ruamel.yaml import YAML
+
+from models.catalog import Catalog, catalog_schema
+from runtime.catalog_file import CatalogError, load_catalog
+from runtime.settings import Settings
+
+USAGE_ERROR = 2
+_LINE_WIDTH = 120
+
+app = typer.Typer(help="Check, describe and show the catalog.", no_args_is_help=True)
+
+CatalogOption = Annotated[
+    Path | None,
+    typer.Option("--catalog", metavar="PATH", help="the catalog; HOLDFAST_CATALOG or holdfast.yaml if unset"),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="print JSON, for programs")]
+
+
+@app.command()
+def check(catalog: CatalogOption = None, as_json: JsonOption = False) -> None:
+    """Check the catalog and name every mistake in it at once; exit code 2 if there is one."""
+    path = _path(catalog)
+    try:
+        found = load_catalog(path)
+    except CatalogError as error:
+        if as_json:
+            _print_json({"ok": False, "problems": [problem.model_dump(mode="json") for problem in error.problems]})
+        else:
+            typer.echo(str(error), err=True)
+        raise typer.Exit(USAGE_ERROR) from error
+    if as_json:
+        _print_json({"ok": True, "problems": []})
+    else:
+        count = len(found.services)
+        typer.echo(f"{path}: {count} {'service' if count == 1 else 'services'}, no mistakes")
+
+
+@app.command()
+def schema() -> None:
+    """Print the catalog's JSON Schema, by which editors complete and check it."""
+    _print_json(catalog_schema())
+
+
+@app.command()
+def show(
+    service: Annotated[str | None, typer.Argument(help="one service; all if left out")] = None,
+    catalog: CatalogOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show the catalog with every default filled in. Secrets are not looked up: they are shown as references."""
+    path = _path(catalog)
+    try:
+        found = load_catalog(path)
+    except CatalogError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(USAGE_ERROR) from error
+    if service is not None:
+        found = _only(found, service, path)
+    data: JsonValue = found.model_dump(mode="json")
+    if as_json:
+        _print_json(data)
+    else:
+        _print_yaml(data)
+
+
+def _path(given: Path | None) -> Path:
+    return given or Settings().catalog
+
+
+def _only(catalog: Catalog, service: str, path: Path) -> Catalog:
+    if service not in catalog.services:
+        closest = difflib.get_close_matches(service, catalog.services, n=1)
+        hint = f", did you mean {closest[0]}?" if closest else "."
+        typer.echo(f"{path} has no service {service}{hint} It has: {', '.join(catalog.services)}.", err=True)
+        raise typer.Exit(USAGE_ERROR)
+    return catalog.model_copy(update={"services": {service: catalog.services[service]}})
+
+
+def _print_json(data: JsonValue) -> None:
+    typer.echo(json.dumps(data, indent=2, ensure_ascii=False))
+
+
+def _print_yaml(data: JsonValue) -> None:
+    yaml = YAML(typ="rt")
+    yaml.width = _LINE_WIDTH
+    yaml.dump(data, sys.stdout)

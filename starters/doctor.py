@@ -1,0 +1,170 @@
+"""`holdfast doctor`: is everything there that a rollout needs, and if not, what to do."""
+
+import asyncio
+import os
+import shutil
+from collections.abc import AsyncIterator
+from enum import StrEnum
+
+import typer
+from devstack.envoy import is_ready
+from pydantic import BaseModel
+from rich.console import Console
+from temporalio.api.enums.v1 import TaskQueueType
+from temporalio.api.operatorservice.v1 import ListSearchAttributesRequest
+from temporalio.api.taskqueue.v1 import TaskQueue as TaskQueueName
+from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
+from temporalio.client import Client
+from temporalio.service import RPCError
+
+from models.temporal_names import SearchAttribute, TaskQueue
+from starters.exits import CommandError, Exit
+from starters.options import CatalogOption, JsonOption
+from starters.output import print_json
+from starters.session import Session
+
+ENOUGH_DISK_MIB = 500
+_QUEUE_KIND = {TaskQueue.ROLLOUTS: TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW}
+
+
+class Health(StrEnum):
+    OK = "ok"
+    MISSING = "missing"
+
+
+class Check(BaseModel):
+    """One thing looked at. `next_step` says what to do when it is missing."""
+
+    name: str
+    health: Health
+    found: str
+    next_step: str = ""
+
+
+def doctor(catalog: CatalogOption = None, as_json: JsonOption = False) -> None:
+    """Look at everything a rollout needs. The exit code is 0 when nothing is missing, else 1."""
+    session = Session.open(catalog)
+    checks = asyncio.run(_all(session, None if as_json else Console()))
+    missing = [check for check in checks if check.health is Health.MISSING]
+    if as_json:
+        print_json({"ok": not missing, "checks": [check.model_dump(mode="json") for check in checks]})
+    elif not missing:
+        typer.echo("Everything is there.")
+    raise typer.Exit(Exit.NEGATIVE if missing else Exit.OK)
+
+
+async def _all(session: Session, console: Console | None) -> list[Check]:
+    checks = []
+    async for check in _checks(session):
+        checks.append(check)
+        if console:
+            mark = "[green]✔[/]" if check.health is Health.OK else "[red]✘[/]"
+            console.print(f"{mark} [bold]{check.name}[/]", end=" ")
+            console.print(check.found, markup=False, highlight=False, soft_wrap=True)
+            if check.next_step and check.health is Health.MISSING:
+                console.print(f"    {check.next_step}", markup=False, highlight=False, soft_wrap=True)
+    return checks
+
+
+async def _checks(session: Session) -> AsyncIterator[Check]:
+    yield _catalog(session)
+    yield _home(session)
+    yield _stack(session)
+    try:
+        client = await session.client()
+    except CommandError as error:
+        yield Check(name="Temporal", health=Health.MISSING, found="unreachable", next_step=str(error))
+        return
+    yield Check(name="Temporal", health=Health.OK, found=f"answers at {client.service_client.config.target_host}")
+    yield await _search_attributes(client)
+    for queue in TaskQueue:
+        yield await _queue(client, queue)
+    yield await _envoy(session)
+
+
+def _catalog(session: Session) -> Check:
+    try:
+        catalog = session.catalog()
+    except CommandError as error:
+        return Check(name="catalog", health=Health.MISSING, found=str(session.settings.catalog), next_step=str(error))
+    return Check(name="catalog", health=Health.OK, found=f"{session.settings.catalog}: {', '.join(catalog.services)}")
+
+
+def _home(session: Session) -> Check:
+    home = session.settings.home
+    existing = next(path for path in (home, *home.absolute().parents) if path.exists())
+    free = shutil.disk_usage(existing).free // 2**20
+    writable = os.access(existing, os.W_OK)
+    if writable and free >= ENOUGH_DISK_MIB:
+        return Check(name="home", health=Health.OK, found=f"{home}, {free} MiB free")
+    problem = f"only {free} MiB are free" if writable else "it cannot be written"
+    return Check(
+        name="home",
+        health=Health.MISSING,
+        found=f"{home}: {problem}",
+        next_step=f"Free {ENOUGH_DISK_MIB} MiB, mend its permissions, or name another folder in HOLDFAST_HOME.",
+    )
+
+
+def _stack(session: Session) -> Check:
+    if session.stack:
+        return Check(
+            name="local stack", health=Health.OK, found=f"runs, pid {session.stack.pid}; UI {session.stack.ui}"
+        )
+    if session.settings.temporal_address:
+        return Check(name="local stack", health=Health.OK, found="none, as HOLDFAST_TEMPORAL_ADDRESS names a server")
+    return Check(name="local stack", health=Health.MISSING, found="does not run", next_step="Run `holdfast up`.")
+
+
+async def _search_attributes(client: Client) -> Check:
+    known = await client.operator_service.list_search_attributes(
+        ListSearchAttributesRequest(namespace=client.namespace)
+    )
+    missing = sorted(set(SearchAttribute) - set(known.custom_attributes))
+    if not missing:
+        return Check(name="search attributes", health=Health.OK, found="all registered")
+    commands = " ".join(f"--name {name} --type Keyword" for name in missing)
+    return Check(
+        name="search attributes",
+        health=Health.MISSING,
+        found=f"{', '.join(missing)} not registered",
+        next_step=f"temporal operator search-attribute create {commands}",
+    )
+
+
+async def _queue(client: Client, queue: TaskQueue) -> Check:
+    name = f"workers on {queue}"
+    try:
+        described = await client.workflow_service.describe_task_queue(
+            DescribeTaskQueueRequest(
+                namespace=client.namespace,
+                task_queue=TaskQueueName(name=queue),
+                task_queue_type=_QUEUE_KIND.get(queue, TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY),
+            )
+        )
+    except RPCError as error:
+        return Check(name=name, health=Health.MISSING, found=error.message, next_step="Look at Temporal's own log.")
+    if described.pollers:
+        return Check(name=name, health=Health.OK, found=", ".join(sorted({p.identity for p in described.pollers})))
+    return Check(
+        name=name,
+        health=Health.MISSING,
+        found="none asked for work lately",
+        next_step=f"Run `holdfast worker {queue}`.",
+    )
+
+
+async def _envoy(session: Session) -> Check:
+    admin = session.settings.envoy_admin or (session.stack.envoy_admin if session.stack else None)
+    if admin is None:
+        return Check(
+            name="Envoy", health=Health.MISSING, found="its address is not known", next_step="Run `holdfast up`."
+        )
+    if await is_ready(admin):
+        return Check(name="Envoy", health=Health.OK, found=f"ready, admin interface at {admin}")
+    return Check(
+        name="Envoy",
+        health=Health.MISSING,
+        found=f"its admin interface at {admin} does not answer",
+        next_step="`holdfast up` starts it and starts it again when it dies; look at its log under HOLDFAST_HOME/logs.",
+    )

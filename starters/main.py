@@ -1,0 +1,68 @@
+"""The `holdfast` command."""
+
+import logging
+import os
+import sys
+from typing import NoReturn
+
+import typer
+from rich.console import Console
+
+from starters import catalog, deploy, doctor, orders, status, up, worker
+from starters.exits import CommandError, Exit
+
+app = typer.Typer(
+    name="holdfast",
+    help="Deployments that survive whatever crashes: what was decided is carried out.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+app.add_typer(catalog.app, name="catalog")
+app.command("up")(up.up)
+app.command("doctor")(doctor.doctor)
+app.command("deploy")(deploy.deploy)
+app.command("status")(status.status)
+for order in (orders.promote, orders.abort, orders.pause, orders.resume, orders.approve):
+    app.command(order.__name__)(order)
+app.command("worker")(worker.worker)
+
+
+def run() -> int:
+    """Run the command line; return its exit code."""
+    try:
+        app()
+    except CommandError as error:
+        Console(stderr=True, soft_wrap=True).print(f"holdfast: {error}", style="red", markup=False, highlight=False)
+        return error.code
+    except KeyboardInterrupt:
+        return Exit.INTERRUPTED
+    except SystemExit as leaving:
+        return _as_code(leaving.code)
+    return Exit.OK
+
+
+def main() -> NoReturn:
+    """Run, then leave without the interpreter's shutdown.
+
+    A thread of the Temporal SDK's core may still call into an interpreter that is shutting down, which aborts the
+    process (temporalio/sdk-python issue 300): the exit code would then be wrong at random.
+    """
+    code = run()
+    logging.shutdown()
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except BrokenPipeError:
+            code = code or Exit.NEGATIVE
+    os._exit(code)
+
+
+def _as_code(code: object) -> int:
+    if code is None:
+        return Exit.OK
+    return code if isinstance(code, int) else Exit.NEGATIVE
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,14 @@
+"""Options that many verbs share, spelled once."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+ServiceArgument = Annotated[str, typer.Argument(metavar="SERVICE", help="a service of the catalog")]
+CatalogOption = Annotated[
+    Path | None,
+    typer.Option("--catalog", "-c", metavar="FILE", help="the catalog; else HOLDFAST_CATALOG or holdfast.yaml"),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="print JSON, for scripts")]
+NoteOption = Annotated[str, typer.Option("--note", "-m", help="why; it is kept with the rollout")]

@@ -1,0 +1,80 @@
+"""What every verb begins with: settings, catalog, a service of it, a connection."""
+
+import difflib
+import getpass
+import socket
+from dataclasses import dataclass
+from pathlib import Path
+
+from devstack.stack import read_record
+from pydantic import TypeAdapter, ValidationError
+from temporalio.client import Client, WorkflowHandle
+
+from models.catalog import Catalog, Service
+from models.ids import ServiceRef, Version, rollout_id
+from models.rollout import RolloutResult
+from models.stack import StackRecord
+from runtime.catalog_file import CatalogError, load_catalog
+from runtime.client import TemporalUnreachableError, connect
+from runtime.settings import Settings
+from starters.exits import CommandError, Exit
+from workflows.rollout import Rollout
+
+RolloutHandle = WorkflowHandle[Rollout, RolloutResult]
+
+
+@dataclass(frozen=True)
+class Session:
+    """One run of the command. `stack` is the local stack's record, if one runs."""
+
+    settings: Settings
+    stack: StackRecord | None
+
+    @classmethod
+    def open(cls, catalog: Path | None = None) -> "Session":
+        settings = Settings()
+        if catalog:
+            settings = settings.model_copy(update={"catalog": catalog})
+        return cls(settings=settings, stack=read_record(settings.home))
+
+    def catalog(self) -> Catalog:
+        try:
+            return load_catalog(self.settings.catalog)
+        except CatalogError as error:
+            raise CommandError(str(error), Exit.BAD_INPUT) from error
+
+    def service(self, name: str) -> tuple[ServiceRef, Service]:
+        catalog = self.catalog()
+        if name not in catalog.services:
+            close = difflib.get_close_matches(name, catalog.services, n=1)
+            hint = f"did you mean {close[0]}?" if close else f"it describes {', '.join(sorted(catalog.services))}."
+            raise CommandError(f"{self.settings.catalog} has no service {name!r}; {hint}", Exit.BAD_INPUT)
+        return ServiceRef(environment=catalog.environment, service=name), catalog.services[name]
+
+    async def client(self) -> Client:
+        try:
+            return await connect(self.settings, address=self.stack.temporal if self.stack else None)
+        except TemporalUnreachableError as error:
+            raise CommandError(str(error), Exit.UNREACHABLE) from error
+
+    async def rollout(self, ref: ServiceRef) -> RolloutHandle:
+        return (await self.client()).get_workflow_handle_for(Rollout.run, rollout_id(ref))
+
+    def ui_link(self, ref: ServiceRef) -> str | None:
+        """Where the Temporal UI of the local stack shows the service's rollouts."""
+        if self.stack is None:
+            return None
+        query = f"WorkflowId%3D%22{rollout_id(ref).replace('/', '%2F')}%22"
+        return f"http://{self.stack.ui}/namespaces/{self.settings.temporal_namespace}/workflows?query={query}"
+
+
+def parse_version(text: str) -> Version:
+    try:
+        return TypeAdapter(Version).validate_python(text)
+    except ValidationError as error:
+        raise CommandError(str(error.errors()[0]["ctx"]["error"]), Exit.BAD_INPUT) from error
+
+
+def who() -> str:
+    """The person at the keyboard, for the record: `ada@laptop`."""
+    return f"{getpass.getuser()}@{socket.gethostname()}"

@@ -1,0 +1,37 @@
+"""Plans."""
+
+from analysis.rollout_plan import starting_point, steps_for
+from models.deployment import Instances
+from models.traffic import TrafficSplit
+from tests.factories import a_service, a_step, an_instance
+
+
+def running(*versions: str) -> Instances:
+    return Instances(instances=tuple(an_instance(version, slot) for slot, version in enumerate(versions)))
+
+
+def test_a_canary_is_a_list_of_steps_with_a_gate_where_approval_is_asked() -> None:
+    steps = steps_for(a_service(a_step(5.0), a_step(50.0, approval=True)), "v2", stable="v1")
+
+    kinds = [step.kind for step in steps]
+    assert kinds == ["deploy", "set_weight", "bake", "set_weight", "bake", "gate", "promote", "retire"]
+
+
+def test_with_nothing_stable_there_is_nothing_to_compare_with() -> None:
+    assert [step.kind for step in steps_for(a_service(), "v1", stable=None)] == ["deploy", "promote"]
+
+
+def test_stable_is_what_traffic_is_meant_for_and_lives() -> None:
+    split = TrafficSplit(stable="v1")
+
+    assert starting_point("v2", split, running("v1"), wanted=1).stable == "v1"
+    assert starting_point("v2", split, running("v7"), wanted=1).stable is None
+    assert starting_point("v2", None, running("v1"), wanted=1).stable is None
+
+
+def test_a_split_left_half_way_is_not_unchanged() -> None:
+    split = TrafficSplit(stable="v1", candidate="v2", weight=10.0)
+    found = starting_point("v1", split, running("v1", "v2"), wanted=1)
+
+    assert not found.unchanged
+    assert found.leftovers == ("v2",)
