@@ -1,0 +1,93 @@
+"""Watching a candidate, as Temporal runs it."""
+
+import asyncio
+from collections.abc import Iterator
+from datetime import timedelta
+
+import pytest
+from temporalio.exceptions import ApplicationError
+from temporalio.testing import ActivityEnvironment
+
+from activities.traffic import TrafficActivities
+from models.judgement import Counters, EnvoyMetrics, JudgeSpec, MetricSnapshot, Outcome, Watch, WatchProgress
+from providers.errors import ProviderError
+from tests.factories import SHOP, WHEN
+
+Reading = MetricSnapshot | ProviderError
+
+
+class Source:
+    """A metric source that gives one reading after another, the last one for ever."""
+
+    def __init__(self, readings: Iterator[Reading]) -> None:
+        self._readings = readings
+        self._last: Reading | None = None
+
+    async def snapshot(self, ref: object, spec: object, versions: object) -> MetricSnapshot:
+        self._last = next(self._readings, self._last)
+        if isinstance(self._last, ProviderError):
+            raise self._last
+        assert self._last
+        return self._last
+
+
+def a_reading(requests: int, errors: int = 0) -> MetricSnapshot:
+    return MetricSnapshot(taken_at=WHEN, versions={"v2": Counters(requests=requests, errors=errors)})
+
+
+def a_watch(bake: timedelta | None) -> Watch:
+    judge = JudgeSpec(tick=timedelta(milliseconds=100), window=timedelta(seconds=5), patience=timedelta(seconds=1))
+    return Watch(ref=SHOP, metrics=EnvoyMetrics(), judge=judge, stable="v1", candidate="v2", bake=bake)
+
+
+def activities(*readings: Reading) -> TrafficActivities:
+    return TrafficActivities({}, {"envoy": Source(iter(readings))})
+
+
+async def test_gives_its_verdict_and_carries_the_evidence_in_its_heartbeats() -> None:
+    beats: list[WatchProgress] = []
+    environment = ActivityEnvironment()
+    environment.on_heartbeat = beats.append
+    watching = activities(*(a_reading(20 * n) for n in range(1, 50)))
+
+    verdict = await environment.run(watching.watch, a_watch(timedelta(milliseconds=400)))
+
+    assert verdict.outcome is Outcome.HEALTHY
+    assert beats[-1].total.requests == verdict.requests
+    assert [beat.ticks for beat in beats] == list(range(1, len(beats) + 1))
+
+
+async def test_goes_on_from_the_heartbeat_of_the_worker_before() -> None:
+    environment = ActivityEnvironment()
+    before = WatchProgress(watched=timedelta(hours=1), last=a_reading(1000), total=Counters(requests=1000))
+    environment.info = ActivityEnvironment.default_info().__class__(
+        **{**vars(environment.info), "heartbeat_details": [before.model_dump(mode="json")], "attempt": 2}
+    )
+
+    verdict = await environment.run(activities(a_reading(1100)).watch, a_watch(timedelta(hours=1)))
+
+    assert verdict.outcome is Outcome.HEALTHY
+    assert verdict.requests == 100
+
+
+async def test_a_source_that_fails_is_asked_again_and_never_becomes_a_verdict_on_the_version() -> None:
+    down = ProviderError("Envoy does not answer", retryable=True)
+
+    verdict = await ActivityEnvironment().run(activities(down).watch, a_watch(timedelta(milliseconds=200)))
+
+    assert verdict.outcome is Outcome.INCONCLUSIVE
+    assert "Envoy does not answer" in verdict.reason
+
+
+async def test_a_stopping_worker_hands_the_watch_over_at_once() -> None:
+    environment = ActivityEnvironment()
+    beaten = asyncio.Event()
+    environment.on_heartbeat = lambda *_: beaten.set()
+    watching = asyncio.ensure_future(environment.run(activities(a_reading(1)).watch, a_watch(None)))
+    await beaten.wait()
+    environment.worker_shutdown()
+
+    with pytest.raises(ApplicationError) as failure:
+        await asyncio.wait_for(watching, timeout=5)
+    assert failure.value.type == "WorkerStopping"
+    assert not failure.value.non_retryable
