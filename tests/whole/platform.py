@@ -1,0 +1,221 @@
+"""A whole local stack as a user runs it: the real command, real processes, a folder and ports of its own."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+HOLDFAST = (sys.executable, "-m", "starters.main")
+Json = dict[str, Any]
+
+
+def until(condition: Callable[[], bool], what: str, *, within: float = 30) -> None:
+    """Wait for a condition; fail the test when it does not come true in time."""
+    deadline = time.monotonic() + within
+    while not condition():
+        if time.monotonic() > deadline:
+            pytest.fail(f"waited {within} s for {what}")
+        time.sleep(0.05)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def environment(home: Path, **more: str) -> dict[str, str]:
+    """What the command sees: this home, free ports, and nothing of the developer's own settings."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("HOLDFAST_", "SENTRY_"))}
+    kept = {name: os.environ[name] for name in ("HOLDFAST_TEMPORAL_CLI", "HOLDFAST_CACHE_DIR") if name in os.environ}
+    ports = {f"HOLDFAST_{name}_PORT": "0" for name in ("TEMPORAL", "UI", "ENVOY_ADMIN")}
+    return {**inherited, **kept, **ports, "HOLDFAST_HOME": str(home), "COLUMNS": "200", **more}
+
+
+@dataclass(frozen=True)
+class Shop:
+    """A catalog with one service that no other test uses."""
+
+    name: str
+    catalog: Path
+    port: int
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+
+class Platform:
+    """`holdfast up` in a folder, and the command against it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.home = folder / "home"
+        self.env = environment(self.home)
+        self.log = folder / "up.log"
+        self._up: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        with self.log.open("ab") as log:
+            self._up = subprocess.Popen(
+                [*HOLDFAST, "up"], cwd=ROOT, env=self.env, stdout=log, stderr=log, start_new_session=True
+            )
+        until(self._is_up_or_fails, "the stack to be up", within=120)
+
+    def _is_up_or_fails(self) -> bool:
+        assert self._up
+        if self._up.poll() is not None:
+            pytest.fail(f"holdfast up ended with {self._up.returncode}:\n{self.log.read_text()[-3000:]}")
+        return (self.home / "stack.json").exists()
+
+    def stop(self) -> int:
+        """End it as Ctrl-C does; return its exit code."""
+        assert self._up
+        self._up.send_signal(signal.SIGINT)
+        code = self._up.wait(timeout=60)
+        self._up = None
+        return code
+
+    def end(self) -> None:
+        """Stop whatever of it still runs, and every instance it started: only processes found by their own pids."""
+        if self._up and self._up.poll() is None:
+            with suppress(subprocess.TimeoutExpired):
+                self.stop()
+        if self._up and self._up.poll() is None:
+            self._up.kill()
+        for process in self.processes():
+            with suppress(psutil.Error):
+                process.kill()
+
+    @property
+    def record(self) -> Json:
+        record: Json = json.loads((self.home / "stack.json").read_text())
+        return record
+
+    def processes(self) -> list[psutil.Process]:
+        """Every live process that this platform started: those that carry its home in their environment, and the
+        instances whose logs lie under it.
+        """
+        found = []
+        for process in psutil.process_iter():
+            with suppress(psutil.Error):
+                if process.status() == psutil.STATUS_ZOMBIE or process.pid == os.getpid():
+                    continue
+                if process.environ().get("HOLDFAST_HOME") == str(self.home) or self._holds_a_file(process):
+                    found.append(process)
+        return found
+
+    def _holds_a_file(self, process: psutil.Process) -> bool:
+        output = Path(f"/proc/{process.pid}/fd/1")
+        return output.exists() and str(output.readlink()).startswith(str(self.home))
+
+    def part(self, *words: str) -> psutil.Process:
+        """The process whose command line holds these words: `worker traffic`, `envoy`, `start-dev`."""
+        for process in self.processes():
+            with suppress(psutil.Error):
+                line = " ".join(process.cmdline())
+                if all(word in line for word in words) and "tether" not in line:
+                    return process
+        raise LookupError(f"no process of the stack has {words} in its command line")
+
+    def kill(self, *words: str) -> None:
+        """kill -9 one part, and wait until it is gone."""
+        process = self.part(*words)
+        process.kill()
+        until(lambda: not process.is_running() or process.status() == psutil.STATUS_ZOMBIE, f"{words} to die")
+
+    def shop(self, *, bake: str = "4s", instances: int = 2, approval: bool = False, **judge: object) -> Shop:
+        name = f"shop-{uuid.uuid4().hex[:8]}"
+        port = free_port()
+        catalog = self.folder / f"{name}.yaml"
+        judge = {"min_requests": 20, "rules": [{"metric": "error_rate", "at_most": "5%"}], **judge}
+        steps = [{"weight": "10%", "bake": bake, "approval": approval}, {"weight": "50%", "bake": bake}]
+        service = {
+            "deploy": {
+                "command": ["{python}", "-m", "examples.shop.server", "--port", "{port}", "--version", "{version}"],
+                "working_directory": str(ROOT),
+                "instances": instances,
+                "ready": {"path": "/readyz", "timeout": "8s"},
+            },
+            "traffic": {"listen": f"127.0.0.1:{port}"},
+            "rollout": {"steps": steps, "judge": judge},
+        }
+        catalog.write_text(json.dumps({"version": 1, "services": {name: service}}))
+        return Shop(name, catalog, port)
+
+    def run(
+        self, *args: str, timeout: float = 120, env: Mapping[str, str] | None = None
+    ) -> "subprocess.CompletedProcess[str]":
+        return subprocess.run(
+            [*HOLDFAST, *args],
+            cwd=ROOT, env={**self.env, **(env or {})}, capture_output=True, text=True, timeout=timeout, check=False,
+        )  # fmt: skip
+
+    def deploy(self, shop: Shop, version: str, *, expect: int = 0) -> Json:
+        """`deploy --wait --json`; the result."""
+        run = self.run("deploy", shop.name, version, "--wait", "--json", "--catalog", str(shop.catalog))
+        assert run.returncode == expect, f"exit code {run.returncode}\n{run.stdout}\n{run.stderr[-3000:]}"
+        result: Json = json.loads(run.stdout)
+        return result
+
+    @contextmanager
+    def deploying(self, shop: Shop, version: str) -> "Iterator[subprocess.Popen[str]]":
+        """A `deploy --wait --json` under way; on leaving it is awaited."""
+        process = subprocess.Popen(
+            [*HOLDFAST, "deploy", shop.name, version, "--wait", "--json", "--catalog", str(shop.catalog)],
+            cwd=ROOT, env=self.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        try:
+            yield process
+        finally:
+            if process.poll() is None:
+                process.kill()
+            process.communicate()
+
+    def order(self, verb: str, shop: Shop, *more: str) -> "subprocess.CompletedProcess[str]":
+        return self.run(verb, shop.name, "--catalog", str(shop.catalog), *more)
+
+    def state(self, shop: Shop) -> Json:
+        run = self.order("status", shop, "--json")
+        status: Json = json.loads(run.stdout)["state"] or {}
+        return status
+
+    def until_weight(self, shop: Shop, weight: str) -> None:
+        until(lambda: self.state(shop).get("weight") == weight, f"{shop.name} to be at {weight}")
+
+    @contextmanager
+    def traffic(self, shop: Shop, rate: int = 50) -> Iterator[Callable[[], Json]]:
+        """Users of the shop; yields what reads their report."""
+        report = self.folder / f"{shop.name}-traffic.json"
+        process = subprocess.Popen(
+            [sys.executable, "-m", "examples.shop.traffic", "--url", shop.url, "--rate", str(rate),
+             "--seconds", "170", "--report-file", str(report)],
+            cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+        until(report.exists, "the first report of the traffic")
+        try:
+            yield lambda: json.loads(report.read_text())
+        finally:
+            process.terminate()
+            process.wait(timeout=30)
+
+
+def finished(process: "subprocess.Popen[str]", *, within: float = 120) -> tuple[int, Json]:
+    """The exit code and the result of a `deploying` command."""
+    out, err = process.communicate(timeout=within)
+    assert out, err[-3000:]
+    return process.returncode, json.loads(out)

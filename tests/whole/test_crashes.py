@@ -1,0 +1,82 @@
+"""Whatever is killed in the middle of a canary, it ends right."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.whole.platform import Platform, finished, until
+
+PARTS = {
+    "the worker that decides": ("worker", "rollouts"),
+    "the worker that watches": ("worker", "traffic"),
+    "the worker that deploys": ("worker", "deploys"),
+    "the Temporal server": ("start-dev",),
+    "Envoy": ("bootstrap.json",),
+}
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_a_good_version_is_promoted_although_this_dies(platform: Platform, part: str) -> None:
+    shop = platform.shop()
+    platform.deploy(shop, "v1")
+    with platform.traffic(shop) as report, platform.deploying(shop, "v2") as deploying:
+        platform.until_weight(shop, "10%")
+        platform.kill(*PARTS[part])
+        code, result = finished(deploying)
+        users = report()
+
+    assert code == 0
+    assert result["outcome"] == "promoted"
+    assert instances(platform, shop.name) == {"v2": 2}
+    if part != "Envoy":
+        assert users["failed"] == 0
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_a_bad_version_is_taken_back_although_this_dies(platform: Platform, part: str) -> None:
+    shop = platform.shop(bake="30s")
+    platform.deploy(shop, "v1")
+    with platform.traffic(shop), platform.deploying(shop, "v3") as deploying:
+        platform.until_weight(shop, "10%")
+        platform.kill(*PARTS[part])
+        code, result = finished(deploying)
+
+    assert code == 1
+    assert result["outcome"] == "rolled_back"
+    assert instances(platform, shop.name) == {"v1": 2}
+    assert platform.state(shop)["weight"] == "0%"
+
+
+def test_everything_stopped_in_the_middle_goes_on_with_the_next_up(own_platform: Platform) -> None:
+    own_platform.start()
+    shop = own_platform.shop(bake="20s")
+    own_platform.deploy(shop, "v1")
+    started = own_platform.run("deploy", shop.name, "v2", "--catalog", str(shop.catalog))
+    own_platform.until_weight(shop, "10%")
+
+    code = own_platform.stop()
+    left_behind = own_platform.processes()
+    own_platform.start()
+    with own_platform.traffic(shop) as report:
+        until(lambda: own_platform.state(shop).get("phase") == "promoted", "the rollout to go on", within=90)
+        users = report()
+
+    assert started.returncode == 0
+    assert code == 0
+    assert left_behind == []
+    assert users["failed"] == 0
+    assert instances(own_platform, shop.name) == {"v2": 2}
+    assert own_platform.stop() == 0
+    assert own_platform.processes() == []
+
+
+def instances(platform: Platform, service: str) -> dict[str, int]:
+    """How many instances of each version of a service live, by the records under the platform's home."""
+    found: dict[str, int] = {}
+    for process in platform.processes():
+        command = process.cmdline()
+        output = Path(f"/proc/{process.pid}/fd/1").readlink()
+        if "examples.shop.server" in command and f"/{service}/" in str(output):
+            version = command[command.index("--version") + 1]
+            found[version] = found.get(version, 0) + 1
+    return found

@@ -1,0 +1,87 @@
+"""The main job, as a user meets it."""
+
+from datetime import datetime
+
+from tests.whole.platform import Platform
+
+
+def test_a_good_version_is_promoted_and_a_bad_one_taken_back_by_itself(platform: Platform) -> None:
+    shop = platform.shop()
+    first = platform.deploy(shop, "v1")
+    with platform.traffic(shop) as report:
+        good = platform.deploy(shop, "v2")
+        before = report()
+        bad = platform.deploy(shop, "v3", expect=1)
+        after = report()
+
+    assert first["outcome"] == good["outcome"] == "promoted"
+    assert bad["outcome"] == "rolled_back"
+    assert bad["stable"] == "v2"
+    assert "error_rate" in bad["reason"]
+    exposed, decided, off = (datetime.fromisoformat(bad[at]) for at in ("exposed_at", "decided_at", "off_at"))
+    # 10 % of 50 requests/s are the 20 requests that a judgement needs after 4 s; then there are 10 s.
+    assert (off - exposed).total_seconds() < 4 + 10
+    assert (off - decided).total_seconds() < 5
+    assert before["failed"] == 0
+    sent, failed = after["sent"] - before["sent"], after["failed"] - before["failed"]
+    assert failed <= 0.2 * 0.5 * sent
+    versions = {process.cmdline()[-1] for process in platform.processes() if shop_port(process.cmdline())}
+    assert "v3" not in versions
+
+
+def shop_port(command: list[str]) -> bool:
+    return "examples.shop.server" in command
+
+
+def test_orders_reach_a_rollout_and_wrong_ones_are_refused(platform: Platform) -> None:
+    shop = platform.shop(bake="60s")
+    platform.deploy(shop, "v1")
+    with platform.traffic(shop), platform.deploying(shop, "v2") as deploying:
+        platform.until_weight(shop, "10%")
+        second = platform.run("deploy", shop.name, "v3", "--catalog", str(shop.catalog))
+        resumed = platform.order("resume", shop)
+        paused = platform.order("pause", shop, "--note", "lunch")
+        promoted = platform.order("promote", shop, "--json")
+        out, _ = deploying.communicate(timeout=60)
+
+    assert second.returncode == 3
+    assert "is under way (v2, progressing)" in second.stderr
+    assert resumed.returncode == 3
+    assert "it is not paused" in resumed.stderr
+    assert paused.returncode == 0
+    assert promoted.returncode == 0
+    assert deploying.returncode == 0
+    assert '"promoted"' in out
+    timeline = [entry["text"] for entry in platform.state(shop)["timeline"]]
+    assert any("lunch" in text for text in timeline)
+
+
+def test_an_approval_is_waited_for_and_an_abort_takes_the_version_back(platform: Platform) -> None:
+    shop = platform.shop(bake="1s", approval=True, min_requests=1)
+    platform.deploy(shop, "v1")
+    with platform.traffic(shop), platform.deploying(shop, "v2") as deploying:
+        platform.until_weight(shop, "10%")
+        from tests.whole.platform import until
+
+        until(lambda: bool(platform.state(shop).get("question")), "the question")
+        aborted = platform.order("abort", shop, "--note", "not today")
+        out, _ = deploying.communicate(timeout=60)
+
+    assert aborted.returncode == 0
+    assert deploying.returncode == 1
+    assert "not today" in out
+
+
+def test_status_reads_well_while_and_after(platform: Platform) -> None:
+    shop = platform.shop()
+    platform.deploy(shop, "v1")
+
+    one = platform.order("status", shop)
+    every = platform.run("status", "--catalog", str(shop.catalog))
+    again = platform.run("deploy", shop.name, "v1", "--wait", "--catalog", str(shop.catalog))
+
+    assert one.returncode == every.returncode == again.returncode == 0
+    assert f"canary {shop.name} v1 → local: promoted" in one.stdout
+    assert "promote v1 to 100%" in one.stdout
+    assert shop.name in every.stdout
+    assert "there is nothing to do" in again.stdout
