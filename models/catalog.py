@@ -24,6 +24,8 @@ class CanaryStep(Written):
 
 
 class CanaryPlan(Written):
+    """A new version takes over the traffic step by step, judged all the while."""
+
     strategy: Literal["canary"] = "canary"
     steps: tuple[CanaryStep, ...] = Field(min_length=1)
     judge: JudgeSpec = Field(default_factory=JudgeSpec)
@@ -51,6 +53,8 @@ RolloutPlan = Annotated[CanaryPlan, Field()]
 
 
 class Service(Written):
+    """One service: where it runs, how traffic reaches it, what judges it and how it is rolled out."""
+
     description: str = ""
     deploy: DeploySpec
     traffic: TrafficSpec
@@ -59,6 +63,8 @@ class Service(Written):
 
 
 class Catalog(Written):
+    """What is operated in one environment, and how."""
+
     version: Literal[1] = Field(description="the format of this file")
     environment: Name = Field(default="local", description="the environment that this file describes")
     services: dict[Name, Service] = Field(min_length=1)

@@ -20,9 +20,13 @@ _PERCENT = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*%")
 _HOST_PORT = re.compile(r"([A-Za-z0-9._-]+|\[[0-9a-fA-F:]+\]):([1-9][0-9]{0,4})")
 _MAX_PORT = 65535
 
-_A_DURATION = "a duration like 90s, 15m or 1h30m"
-_A_PERCENTAGE = "a percentage like 5%"
-_AN_ADDRESS = "host:port, like 127.0.0.1:8080"
+DURATION_RULE = f"^{_DURATION.pattern}$"
+PERCENT_RULE = f"^{_PERCENT.pattern}$"
+HOST_PORT_RULE = f"^{_HOST_PORT.pattern}$"
+
+A_DURATION = "a duration like 90s, 15m or 1h30m"
+A_PERCENTAGE = "a percentage like 5%"
+AN_ADDRESS = "host:port, like 127.0.0.1:8080"
 
 
 def parse_duration(value: object) -> timedelta:
@@ -32,17 +36,17 @@ def parse_duration(value: object) -> timedelta:
     """
     if isinstance(value, timedelta):
         if value < timedelta(0):
-            raise MistakeError(f"{value} is negative; a duration is not", allowed=_A_DURATION)
+            raise MistakeError(f"{value} is negative; a duration is not", allowed=A_DURATION)
         return value
     if not isinstance(value, str) or not _DURATION.fullmatch(value.strip()):
         raise MistakeError(
-            f"{value!r} is not a duration; write it with a unit, like 90s, 15m or 1h30m", allowed=_A_DURATION
+            f"{value!r} is not a duration; write it with a unit, like 90s, 15m or 1h30m", allowed=A_DURATION
         )
     micros = sum(Decimal(number) * _MICROSECONDS[unit] for number, unit in _PART.findall(value))
     try:
         return timedelta(microseconds=round(micros))
     except OverflowError as error:
-        raise MistakeError(f"{value!r} is longer than can be held", allowed=_A_DURATION) from error
+        raise MistakeError(f"{value!r} is longer than can be held", allowed=A_DURATION) from error
 
 
 def format_duration(value: timedelta) -> str:
@@ -70,7 +74,7 @@ def parse_percent(value: object) -> float:
     else:
         match = _PERCENT.fullmatch(value.strip()) if isinstance(value, str) else None
         if not match:
-            raise MistakeError(f"{value!r} is not a percentage; write it with its sign, like 5%", allowed=_A_PERCENTAGE)
+            raise MistakeError(f"{value!r} is not a percentage; write it with its sign, like 5%", allowed=A_PERCENTAGE)
         number = float(match[1])
     if not 0 <= number <= 100:  # noqa: PLR2004 - that is what a percentage is
         raise MistakeError(f"{value!r} is outside 0% to 100%", allowed="0% to 100%")
@@ -80,13 +84,13 @@ def parse_percent(value: object) -> float:
 def _percent_of_a_model(value: object, info: ValidationInfo) -> float:
     """Read a percentage, refusing a bare number in JSON: what people wrote as 0.05 could mean either."""
     if info.mode == "json" and not isinstance(value, str):
-        raise MistakeError(f"{value!r} is not a percentage; write it with its sign, like 5%", allowed=_A_PERCENTAGE)
+        raise MistakeError(f"{value!r} is not a percentage; write it with its sign, like 5%", allowed=A_PERCENTAGE)
     return parse_percent(value)
 
 
 def format_percent(value: float) -> str:
     """Write a percentage so that `parse_percent` reads the very same number: `5%`, `33.3%`, never an exponent."""
-    text = f"{Decimal(repr(abs(float(value)))):f}"
+    text = f"{Decimal(repr(float(value) + 0.0)):f}"  # + 0.0, as there is also a negative zero
     return f"{text.removesuffix('.0')}%"
 
 
@@ -95,7 +99,7 @@ def parse_host_port(value: object) -> str:
     text = str(value).strip()
     match = _HOST_PORT.fullmatch(text)
     if not match or int(match[2]) > _MAX_PORT:
-        raise MistakeError(f"{value!r} is not an address; write host:port, like 127.0.0.1:8080", allowed=_AN_ADDRESS)
+        raise MistakeError(f"{value!r} is not an address; write host:port, like 127.0.0.1:8080", allowed=AN_ADDRESS)
     return text
 
 
@@ -111,18 +115,18 @@ Duration = Annotated[
     timedelta,
     BeforeValidator(parse_duration),
     PlainSerializer(format_duration, return_type=str),
-    WithJsonSchema({"type": "string", "pattern": f"^{_DURATION.pattern}$", "examples": ["90s", "15m", "1h30m"]}),
+    WithJsonSchema({"type": "string", "pattern": DURATION_RULE, "examples": ["90s", "15m", "1h30m"]}),
 ]
 
 Percent = Annotated[
     float,
     BeforeValidator(_percent_of_a_model),
     PlainSerializer(format_percent, return_type=str),
-    WithJsonSchema({"type": "string", "pattern": f"^{_PERCENT.pattern}$", "examples": ["5%", "0.5%"]}),
+    WithJsonSchema({"type": "string", "pattern": PERCENT_RULE, "examples": ["5%", "0.5%"]}),
 ]
 
 HostPort = Annotated[
     str,
     BeforeValidator(parse_host_port),
-    WithJsonSchema({"type": "string", "pattern": f"^{_HOST_PORT.pattern}$", "examples": ["127.0.0.1:8080"]}),
+    WithJsonSchema({"type": "string", "pattern": HOST_PORT_RULE, "examples": ["127.0.0.1:8080"]}),
 ]

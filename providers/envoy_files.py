@@ -1,26 +1,30 @@
 """The folder through which Envoy is configured: a bootstrap, and files that Envoy re-reads when they are renamed over.
 
-bootstrap.json    what Envoy is started with
-cds.json          clusters: one per service and version
-lds.json          listeners: one per service
-routes/<s>.json   routes of one service; Envoy takes exactly one route configuration from a file
-services/<s>.json our own record, from which all of the above is rendered
-.lock             held while files are written, as rollouts of different services share them
+bootstrap.json           what Envoy is started with
+cds.json                 clusters: one per service and version
+lds.json                 listeners: one per service
+endpoints/<s>/<v>.json   the addresses of one version
+routes/<s>.json          the routes of one service; Envoy takes exactly one route configuration from a file
+services/<s>.json        our own record, from which all of the above is rendered
+.lock                    held while files are written, as rollouts of different services share them
 
 https://www.envoyproxy.io/docs/envoy/latest/configuration/overview/xds_api
 """
 
 import fcntl
 import json
-import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import JsonValue
 
+from models.ids import ServiceRef, Version
 from models.quantities import HostPort, host_of, port_of
+from providers.durable_files import replace_durably
+from providers.envoy_names import route_name
 from providers.errors import ProviderError
 
 JsonObject = dict[str, JsonValue]
@@ -33,6 +37,30 @@ LATENCY_BOUNDS_MS: tuple[float, ...] = (
     *(1, 2, 3, 5, 7, 10, 15, 20, 30, 40, 50, 60, 75, 100, 125, 150, 200, 250, 300, 400, 500, 600, 750),
     *(1000, 1250, 1500, 2000, 2500, 3000, 4000, 5000, 7500, 10000, 15000, 20000, 30000, 60000),
 )
+
+
+@dataclass(frozen=True)
+class EnvoyFolder:
+    """Where each file is. `root` is absolute, as Envoy is told these paths."""
+
+    root: Path
+
+    @property
+    def clusters(self) -> Path:
+        return self.root / "cds.json"
+
+    @property
+    def listeners(self) -> Path:
+        return self.root / "lds.json"
+
+    def endpoints(self, ref: ServiceRef, version: Version) -> Path:
+        return self.root / "endpoints" / route_name(ref) / f"{version}.json"
+
+    def routes(self, ref: ServiceRef) -> Path:
+        return self.root / "routes" / f"{route_name(ref)}.json"
+
+    def record(self, ref: ServiceRef) -> Path:
+        return self.root / "services" / f"{route_name(ref)}.json"
 
 
 @contextmanager
@@ -67,23 +95,7 @@ def write_atomically(path: Path, content: JsonObject, *, again: bool = False) ->
     text = json.dumps(content, indent=1) + "\n"
     if not again and _read_or_none(path) == text:
         return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    scratch = path.with_name(path.name + ".tmp")
-    with scratch.open("w", encoding="utf-8") as handle:
-        handle.write(text)
-        handle.flush()
-        os.fsync(handle.fileno())
-    scratch.replace(path)
-    sync_folder(path.parent)
-
-
-def sync_folder(folder: Path) -> None:
-    """Make renames and removals in the folder survive a power cut."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    replace_durably(path, text)
 
 
 def write_bootstrap(folder: Path, admin: HostPort) -> Path:
@@ -94,10 +106,11 @@ def write_bootstrap(folder: Path, admin: HostPort) -> Path:
     """
     folder = folder.resolve()
     with locked(folder):
-        for name in ("cds.json", "lds.json"):
-            if not (folder / name).exists():
-                write_atomically(folder / name, {"version_info": "empty", "resources": []})
-        write_atomically(folder / "bootstrap.json", _bootstrap(folder, admin))
+        files = EnvoyFolder(folder)
+        for path in (files.clusters, files.listeners):
+            if not path.exists():
+                write_atomically(path, {"version_info": "empty", "resources": []})
+        write_atomically(folder / "bootstrap.json", _bootstrap(files, admin))
     return folder / "bootstrap.json"
 
 
@@ -110,13 +123,13 @@ def file_source(path: Path) -> JsonObject:
     return {"path_config_source": {"path": str(path)}, "resource_api_version": "V3"}
 
 
-def _bootstrap(folder: Path, admin: HostPort) -> JsonObject:
+def _bootstrap(files: EnvoyFolder, admin: HostPort) -> JsonObject:
     return {
         "node": {"id": "holdfast", "cluster": "holdfast"},
         "admin": {"address": socket_address(admin)},
         "dynamic_resources": {
-            "cds_config": file_source(folder / "cds.json"),
-            "lds_config": file_source(folder / "lds.json"),
+            "cds_config": file_source(files.clusters),
+            "lds_config": file_source(files.listeners),
         },
         # Envoy merges its threads' histograms only at a flush, and a canary is judged every second.
         "stats_flush_interval": "0.5s",

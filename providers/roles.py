@@ -14,7 +14,10 @@ Progress = Callable[[str], None]
 """Told in a few words what a long call is doing."""
 
 SecretResolver = Callable[[str], SecretStr]
-"""Fills `${env:NAME}` and `${file:/path}` in a text. Raises ProviderError when one cannot be had."""
+"""Fills `${env:NAME}` and `${file:/path}` in a text.
+
+Raises SecretUnavailableError when one cannot be had; an adapter says it on as its ProviderError, not retryable.
+"""
 
 
 class Deployer(Protocol):

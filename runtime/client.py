@@ -76,7 +76,11 @@ async def connect_when_up(
     address: HostPort | None = None,
     runtime: Runtime | None = None,
 ) -> Client | None:
-    """Connect, however long Temporal takes to be there. Returns None once `stopping` is set."""
+    """Connect, however long Temporal takes to be there. Returns None once `stopping` is set.
+
+    Raises TemporalUnreachableError at once when no address is known, as waiting would not bring one.
+    """
+    _target(settings, address)
     pause = FIRST_PAUSE
     while not stopping.is_set():
         try:

@@ -46,7 +46,6 @@ def init_sentry(settings: Settings) -> bool:
         dsn=settings.sentry_dsn.get_secret_value(),
         environment=settings.sentry_environment,
         release=f"holdfast@{version('holdfast')}",
-        send_default_pii=False,
         include_local_variables=False,
         max_breadcrumbs=0,
         traces_sample_rate=None,
@@ -78,7 +77,10 @@ class SentryInterceptor(Interceptor):
     def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:  # noqa: A002 - SDK's name
         return _Activities(next)
 
-    def workflow_interceptor_class(self, input: WorkflowInterceptorClassInput) -> type[WorkflowInboundInterceptor]:  # noqa: A002 - SDK's name
+    def workflow_interceptor_class(
+        self,
+        input: WorkflowInterceptorClassInput,  # noqa: A002, ARG002 - SDK's name; it wants nothing from the sandbox
+    ) -> type[WorkflowInboundInterceptor]:
         return _Workflows
 
 

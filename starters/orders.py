@@ -71,7 +71,7 @@ async def _give(order: Order, session: Session, service: str, instruction: Instr
         return await handle.execute_update(order, instruction, rpc_timeout=PATIENCE)
     except WorkflowUpdateFailedError as error:
         cause = error.cause
-        said = cause.message if isinstance(cause, ApplicationError) else str(cause or error)
+        said = cause.message if isinstance(cause, ApplicationError) else str(cause)
         raise CommandError(f"{service}: {said}. See `holdfast status {service}`.", Exit.REFUSED) from error
     except WorkflowUpdateRPCTimeoutOrCancelledError as error:
         raise CommandError(_nobody_answered(service), Exit.UNREACHABLE) from error

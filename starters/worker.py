@@ -7,12 +7,11 @@ import typer
 
 from runtime.client import TemporalUnreachableError
 from runtime.logs import configure_logging
-from runtime.settings import Settings
+from starters.exits import CommandError, Exit
+from starters.session import Session
 from workers.groups import GROUPS, UnknownGroupError, groups_named
 from workers.run import WorkerFailedError, run_workers
 from workers.wiring import EnvoyUnknownError
-
-USAGE_ERROR = 2
 
 
 def worker(
@@ -23,16 +22,21 @@ def worker(
         ),
     ],
 ) -> None:
-    """Run workers until SIGTERM or Ctrl-C; what runs is finished first, a second signal ends at once."""
+    """Take work until SIGTERM or Ctrl-C; what runs is finished first, a second signal ends at once.
+
+    Beside a local stack, that stack's Temporal and Envoy are used unless settings name others.
+    """
+    session = Session.open()
+    settings, stack = session.settings, session.stack
+    if stack and settings.envoy_admin is None:
+        settings = settings.model_copy(update={"envoy_admin": stack.envoy_admin})
     try:
         chosen = groups_named(groups)
+        configure_logging(settings)
+        asyncio.run(run_workers(chosen, settings, address=stack.temporal if stack else None))
     except UnknownGroupError as error:
-        typer.echo(str(error), err=True)
-        raise typer.Exit(USAGE_ERROR) from error
-    settings = Settings()
-    configure_logging(settings)
-    try:
-        asyncio.run(run_workers(chosen, settings))
-    except (WorkerFailedError, TemporalUnreachableError, EnvoyUnknownError, OSError) as error:
-        typer.echo(str(error), err=True)
-        raise typer.Exit(1) from error
+        raise CommandError(str(error), Exit.BAD_INPUT) from error
+    except (TemporalUnreachableError, EnvoyUnknownError) as error:
+        raise CommandError(str(error), Exit.UNREACHABLE) from error
+    except (WorkerFailedError, OSError) as error:
+        raise CommandError(str(error), Exit.NEGATIVE) from error

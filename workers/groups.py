@@ -36,7 +36,7 @@ GROUPS = (
     Group(
         queue=TaskQueue.ROLLOUTS,
         why="Decisions only. Few tasks at once: after a restart every open rollout replays, and a task may take 2 s, "
-        "so threads that share one interpreter must not be many. 500 cached rollouts are some 50 MB.",
+        "so threads that share one interpreter must not be many. A cached rollout was measured at 0.15 MB.",
         workflows=(Rollout,),
         concurrent_workflow_tasks=8,
         cached_workflows=500,
@@ -44,10 +44,10 @@ GROUPS = (
     Group(
         queue=TaskQueue.DEPLOYS,
         why="Starting and stopping instances is heavy for the host, so ten at once; a start that is cut off goes on "
-        "elsewhere with the instances it finds, yet 30 s let most finish.",
+        "elsewhere with the instances it finds, yet 25 s let most finish.",
         activities=lambda adapters: DeployActivities(adapters.deployers).registered,
         concurrent_activities=10,
-        drain=timedelta(seconds=30),
+        drain=timedelta(seconds=25),
     ),
     Group(
         queue=TaskQueue.TRAFFIC,
@@ -65,7 +65,7 @@ class UnknownGroupError(Exception):
 
 
 def groups_named(names: Sequence[str], table: Sequence[Group] = GROUPS) -> tuple[Group, ...]:
-    """Return the groups of these names, `all` standing for every one, in the table's order. Raises UnknownGroupError."""
+    """Return the groups of these names in the table's order; `all` stands for every one. Raises UnknownGroupError."""
     known = [str(group.queue) for group in table]
     unknown = [name for name in names if name not in known and name != "all"]
     if unknown or not names:

@@ -54,9 +54,7 @@ class Adapters:
 
     @cached_property
     def process_deployer(self) -> ProcessDeployer:
-        deployer = ProcessDeployer(
-            self._settings.home / "instances", partial(resolve_secrets, environ=dict(os.environ))
-        )
+        deployer = ProcessDeployer(self._settings.home / "instances", partial(resolve_secrets, environ=os.environ))
         self._opened.push_async_callback(deployer.aclose)
         return deployer
 

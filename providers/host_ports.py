@@ -1,0 +1,77 @@
+"""Ports and processes of this host."""
+
+import itertools
+import random
+import socket
+
+import psutil
+
+_LOOPBACK = "127.0.0.1"
+_CLOCK_STEP = 2.0
+_LOWEST, _BELOW = 20_000, 32_768
+
+
+def free_ports(count: int) -> tuple[int, ...]:
+    """Different ports that nothing on loopback listens on at this moment.
+
+    From below the range that systems take for outgoing connections: one of those would otherwise hold the port now
+    and then when its server is started again.
+    """
+    candidates = random.sample(range(_LOWEST, _BELOW), _BELOW - _LOWEST)
+    free = tuple(itertools.islice(filter(is_free, candidates), count))
+    if len(free) < count:
+        raise OSError(f"no {count} ports are free between {_LOWEST} and {_BELOW}")
+    return free
+
+
+def free_port() -> int:
+    return free_ports(1)[0]
+
+
+def is_free(port: int) -> bool:
+    """Whether a server could listen on the port on loopback."""
+    with socket.socket() as attempt:
+        attempt.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            attempt.bind((_LOOPBACK, port))
+        except OSError:
+            return False
+    return True
+
+
+def holder_of(port: int) -> str | None:
+    """Who listens on the port, like `postgres (process 812)`; None when the system does not tell us."""
+    try:
+        connections = psutil.net_connections("tcp")
+    except psutil.Error:
+        return None
+    for connection in connections:
+        listens = connection.status == psutil.CONN_LISTEN and connection.laddr and connection.laddr.port == port
+        if listens and connection.pid:
+            return f"{_name(connection.pid)} (process {connection.pid})"
+    return None
+
+
+def process_started(pid: int) -> float | None:
+    """When the process began, in Unix seconds; None when there is none."""
+    try:
+        process = psutil.Process(pid)
+        if process.status() == psutil.STATUS_ZOMBIE:
+            return None
+        return process.create_time()
+    except psutil.Error:
+        return None
+
+
+def is_same_process(pid: int, started: float) -> bool:
+    """Whether the process that began then still runs: a pid alone may have been given to another since."""
+    now = process_started(pid)
+    # The system counts from boot, so that a corrected clock moves what it reports a little.
+    return now is not None and abs(now - started) < _CLOCK_STEP
+
+
+def _name(pid: int) -> str:
+    try:
+        return psutil.Process(pid).name()
+    except psutil.Error:
+        return "a process"

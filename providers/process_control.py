@@ -1,0 +1,125 @@
+"""Starting, recognising and ending the processes that are instances. Only processes proven to be ours are touched."""
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+
+import psutil
+
+from providers.host_ports import is_same_process, process_started
+from providers.process_records import MARK, InstanceRecord, VersionFolder
+
+_POLL_SECONDS = 0.05
+
+
+def spawn(command: Sequence[str], *, cwd: str, env: Mapping[str, str], log: Path) -> "subprocess.Popen[bytes]":
+    """Start a process in a session of its own, so that it outlives us. Raises OSError."""
+    with log.open("ab") as output:
+        return subprocess.Popen(
+            list(command), cwd=cwd, env=dict(env), stdin=subprocess.DEVNULL, stdout=output, stderr=output,
+            start_new_session=True,
+        )  # fmt: skip
+
+
+def is_alive(record: InstanceRecord) -> bool:
+    return (
+        record.pid is not None
+        and record.process_started is not None
+        and is_same_process(record.pid, record.process_started)
+    )
+
+
+def live_records(folder: VersionFolder) -> list[InstanceRecord]:
+    """The version's living instances, by their records, or by their marks where a record does not tell.
+
+    Records found out by marks are written, so that they are known from then on.
+    """
+    known = [record for record in folder.records() if is_alive(record)]
+    pids = {record.pid for record in known}
+    found = []
+    for process, (slot, port, nonce) in _marked(folder):
+        if process.pid not in pids:
+            began = process.create_time()
+            record = InstanceRecord(
+                slot=slot,
+                port=port,
+                nonce=nonce,
+                started_at=datetime.fromtimestamp(began, UTC),
+                pid=process.pid,
+                process_started=began,
+            )
+            folder.write(record)
+            found.append(record)
+    return sorted([*known, *found], key=lambda record: record.slot)
+
+
+def with_process(record: InstanceRecord, pid: int) -> InstanceRecord:
+    return record.model_copy(update={"pid": pid, "process_started": process_started(pid)})
+
+
+def end(records: Sequence[InstanceRecord], *, grace: float) -> None:
+    """SIGTERM to each instance and all it started; after `grace` seconds SIGKILL to what is left. Blocks."""
+    ours = [member for record in records if is_alive(record) for member in _group(record)]
+    for member in ours:
+        with suppress(psutil.Error):
+            member.send_signal(signal.SIGTERM)
+    _wait(ours, grace)
+    leaders = {record.pid for record in records}
+    late = [member for member in _of_sessions(leaders, ours) if _runs(member)]
+    for member in late:
+        with suppress(psutil.Error):
+            member.kill()
+    _wait(late, grace=5)
+
+
+def _wait(processes: Sequence[psutil.Process], grace: float) -> None:
+    deadline = time.monotonic() + grace
+    while any(map(_runs, processes)) and time.monotonic() < deadline:
+        time.sleep(_POLL_SECONDS)
+
+
+def _runs(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.Error:
+        return False
+
+
+def _group(record: InstanceRecord) -> list[psutil.Process]:
+    """The processes of an instance's session: itself and what it started."""
+    return [process for process in psutil.process_iter() if _session(process) == record.pid]
+
+
+def _of_sessions(leaders: set[int | None], known: Sequence[psutil.Process]) -> list[psutil.Process]:
+    """Those known, and what they started while they were being ended.
+
+    A session whose last process is gone may be another's by now, so it is only looked into while one known lives.
+    """
+    living = {_session(process) for process in known if _runs(process)} & leaders
+    later = [process for process in psutil.process_iter() if _session(process) in living]
+    return list({process.pid: process for process in [*known, *later]}.values())
+
+
+def _session(process: psutil.Process) -> int | None:
+    try:
+        return os.getsid(process.pid)
+    except OSError:
+        return None
+
+
+def _marked(folder: VersionFolder) -> Iterator[tuple[psutil.Process, tuple[int, int, str]]]:
+    """Processes that carry a mark of this version. Their children inherit it, but do not lead a session."""
+    for process in psutil.process_iter():
+        try:
+            mark = process.environ().get(MARK)
+            if mark and _session(process) == process.pid and _runs(process):
+                parsed = folder.parse_mark(mark)
+                if parsed:
+                    yield process, parsed
+        except psutil.Error:
+            continue

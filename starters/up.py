@@ -1,0 +1,136 @@
+"""`holdfast up`: the whole local stack in the foreground."""
+
+import asyncio
+import signal
+import sys
+from functools import partial
+
+import typer
+
+from devstack.errors import AlreadyRunning, StackError
+from devstack.stack import Addresses, Stack, StackConfig
+from devstack.voice import TerminalConsole, Voice
+from models.quantities import HostPort
+from models.stack import StackRecord
+from providers.errors import ProviderError
+from runtime.settings import Settings
+from starters.exits import CommandError, Exit
+from starters.options import CatalogOption
+from workers.wiring import halt_instances, restore_instances
+
+
+def up(catalog: CatalogOption = None) -> None:
+    """Run Temporal, Envoy and the workers on this machine, until Ctrl-C; what runs is stopped in order."""
+    settings = Settings()
+    if catalog:
+        settings = settings.model_copy(update={"catalog": catalog})
+    raise typer.Exit(run_up(settings))
+
+
+def run_up(settings: Settings) -> int:
+    """Serve until SIGINT, SIGTERM or SIGHUP; a second one stops without patience. Returns the exit code.
+
+    Raises CommandError when the stack cannot be started.
+    """
+    console = TerminalConsole(file=sys.stdout)
+    voice = Voice(console)
+    try:
+        asyncio.run(_serve(settings, voice, text_logs=console.is_terminal))
+    except AlreadyRunning as running:
+        voice.show(_already(running))
+    except (StackError, ProviderError, OSError) as error:
+        raise CommandError(str(error), Exit.UNREACHABLE) from error
+    return Exit.OK
+
+
+async def _serve(settings: Settings, voice: Voice, *, text_logs: bool) -> None:
+    stack = Stack(
+        _config(settings, text_logs=text_logs),
+        voice,
+        on_started=partial(_restore, settings, voice),
+        on_stopping=partial(_halt, settings, voice),
+    )
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        loop.add_signal_handler(number, _on_signal, stop, stack.supervisor.hurry, voice)
+    await stack.run(stop, lambda record: voice.show(_banner(record, settings)))
+    voice.say("Everything is stopped; `holdfast up` goes on where this ended.")
+
+
+def _config(settings: Settings, *, text_logs: bool) -> StackConfig:
+    env = {"HOLDFAST_CATALOG": str(settings.catalog.absolute())}
+    if text_logs and settings.log_format == "auto":
+        env["HOLDFAST_LOG_FORMAT"] = "text"  # a worker sees our pipe, and not the terminal behind it
+    return StackConfig(
+        home=settings.home,
+        temporal_address=settings.temporal_address,
+        temporal_namespace=settings.temporal_namespace,
+        temporal_cli=settings.temporal_cli,
+        cache_dir=settings.cache_dir,
+        temporal_port=settings.temporal_port,
+        ui_port=settings.ui_port,
+        envoy_admin_port=settings.envoy_admin_port,
+        worker_env=env,
+    )
+
+
+def _on_signal(stop: asyncio.Event, hurry: asyncio.Event, voice: Voice) -> None:
+    if stop.is_set():
+        hurry.set()
+        voice.say("Stopping at once.")
+        return
+    voice.say("Stopping; workers finish what they are at. Ctrl-C again stops at once.")
+    stop.set()
+
+
+async def _restore(settings: Settings, voice: Voice, addresses: Addresses) -> None:
+    try:
+        await restore_instances(_here(settings, addresses.envoy_admin), voice.say)
+    except ProviderError as error:  # what runs services must come up even where a service does not
+        voice.say(f"Not every service instance was restored: {error}")
+
+
+async def _halt(settings: Settings, voice: Voice, addresses: Addresses) -> None:
+    try:
+        await halt_instances(_here(settings, addresses.envoy_admin), voice.say)
+    except ProviderError as error:
+        voice.say(f"Not every service instance was stopped: {error}")
+
+
+def _here(settings: Settings, envoy_admin: HostPort) -> Settings:
+    """The settings with what this stack chose."""
+    return settings.model_copy(update={"envoy_admin": envoy_admin, "home": settings.home.absolute()})
+
+
+def _banner(record: StackRecord, settings: Settings) -> str:
+    return "\n".join(
+        (
+            "",
+            "Holdfast is up.",
+            *_addresses(record),
+            "",
+            "  Next, in another terminal:",
+            f"    holdfast catalog check   is {settings.catalog} right?",
+            "    holdfast doctor          is everything there?",
+            "    holdfast deploy --help   roll a version out",
+            "    holdfast status          what runs, and what is under way",
+            "",
+            "  Ctrl-C stops everything.",
+            "",
+        )
+    )
+
+
+def _already(running: AlreadyRunning) -> str:
+    if running.record is None:
+        return f"{running} It is still starting, or stopping."
+    return "\n".join((str(running), *_addresses(running.record), "", "  Ctrl-C there stops it."))
+
+
+def _addresses(record: StackRecord) -> tuple[str, ...]:
+    return (
+        f"  Temporal UI   http://{record.ui}",
+        f"  Temporal      {record.temporal}",
+        f"  Envoy admin   http://{record.envoy_admin}",
+    )

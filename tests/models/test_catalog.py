@@ -1,0 +1,116 @@
+import json
+import re
+from pathlib import Path
+
+import pytest
+from pydantic import BaseModel, JsonValue, ValidationError
+
+from models.catalog import CanaryPlan, CanaryStep, Catalog, Service, catalog_schema
+from models.deployment import HttpReadiness, ProcessDeployment
+from models.judgement import EnvoyMetrics, ErrorRateRule, JudgeSpec, LatencyRule
+from models.quantities import DURATION_RULE, parse_duration
+from models.traffic import EnvoyTraffic
+from tests.factories import a_service, a_step
+
+PAGE = (Path(__file__).parents[2] / "docs" / "catalog.md").read_text(encoding="utf-8")
+
+SECTIONS: dict[str, tuple[type[BaseModel], ...]] = {
+    "The file": (Catalog,),
+    "`services.<name>`": (Service,),
+    "`services.<name>.deploy`": (ProcessDeployment,),
+    "`services.<name>.deploy.ready`": (HttpReadiness,),
+    "`services.<name>.traffic`": (EnvoyTraffic,),
+    "`services.<name>.metrics`": (EnvoyMetrics,),
+    "`services.<name>.rollout`": (CanaryPlan,),
+    "`services.<name>.rollout.steps[]`": (CanaryStep,),
+    "`services.<name>.rollout.judge`": (JudgeSpec,),
+    "`services.<name>.rollout.judge.rules[]`": (ErrorRateRule, LatencyRule),
+}
+
+
+def rows_of(heading: str) -> dict[str, str]:
+    """Each key of a section's table, with its default."""
+    section = PAGE.split(f"### {heading}\n")[1].split("\n#")[0]
+    cells = [[cell.strip() for cell in line.split(" | ")] for line in section.splitlines() if line.startswith("| `")]
+    return {row[0].removeprefix("| ").strip("`"): row[2].strip("`") for row in cells}
+
+
+def test_the_page_explains_every_model_of_the_catalog() -> None:
+    definitions = catalog_schema()["$defs"]
+    assert isinstance(definitions, dict)
+    explained = {model.__name__ for models in SECTIONS.values() for model in models}
+    assert explained == {*definitions, "Catalog"}
+
+
+@pytest.mark.parametrize("heading", SECTIONS)
+def test_the_page_names_every_key_and_no_other(heading: str) -> None:
+    for model in SECTIONS[heading]:
+        assert list(rows_of(heading)) == list(model.model_fields)
+
+
+@pytest.mark.parametrize("heading", SECTIONS)
+def test_the_page_states_the_defaults_in_force(heading: str) -> None:
+    for model in SECTIONS[heading]:
+        schema = model.model_json_schema()
+        plain = (str, int, bool)
+        for key, stated in rows_of(heading).items():
+            field = model.model_fields[key]
+            assert (stated == "required") == field.is_required(), key
+            default = None if field.is_required() else field.get_default(call_default_factory=True)
+            if schema["properties"][key].get("pattern") == DURATION_RULE and not field.is_required():
+                assert parse_duration(stated) == default, key
+            elif isinstance(default, plain) and default != "":
+                assert stated == json.dumps(default).strip('"'), key
+
+
+def test_the_schema_forbids_unknown_keys_everywhere() -> None:
+    schema = catalog_schema()
+    definitions = schema["$defs"]
+    assert isinstance(definitions, dict)
+    for name, part in {**definitions, "Catalog": schema}.items():
+        assert isinstance(part, dict)
+        assert part["additionalProperties"] is False, name
+        assert part["description"], name
+    assert schema["$schema"] == "https://json-schema.org/draft/2020-12/schema"
+    assert schema["title"] == "Holdfast catalog"
+
+
+def test_every_default_in_the_schema_fits_its_own_pattern() -> None:
+    checked = 0
+    for part in schemas_within(catalog_schema()):
+        pattern, default = part.get("pattern"), part.get("default")
+        if isinstance(pattern, str) and default is not None:
+            assert re.search(pattern, str(default)), part
+            checked += 1
+    assert checked >= 6
+
+
+def schemas_within(value: JsonValue) -> list[dict[str, JsonValue]]:
+    if isinstance(value, dict):
+        return [value, *(part for item in value.values() for part in schemas_within(item))]
+    return [part for item in value for part in schemas_within(item)] if isinstance(value, list) else []
+
+
+def test_weights_must_rise() -> None:
+    with pytest.raises(ValidationError, match="weights must rise from step to step: 10% comes after 50%"):
+        CanaryPlan(steps=(a_step(50.0), a_step(10.0)))
+
+
+def test_a_step_may_keep_the_weight_of_the_one_before() -> None:
+    assert len(CanaryPlan(steps=(a_step(10.0), a_step(10.0))).steps) == 2
+
+
+def test_a_step_without_traffic_is_refused() -> None:
+    with pytest.raises(ValidationError, match="cannot be judged"):
+        CanaryPlan(steps=(a_step(0.0),))
+
+
+def test_two_services_cannot_listen_on_one_address() -> None:
+    shop = a_service(listen="127.0.0.1:80")
+    with pytest.raises(ValidationError, match=r"services a and b both listen on 127\.0\.0\.1:80"):
+        Catalog(version=1, services={"a": shop, "b": shop})
+
+
+def test_a_catalog_survives_the_wire() -> None:
+    catalog = Catalog(version=1, services={"shop": a_service()})
+    assert Catalog.model_validate_json(catalog.model_dump_json()) == catalog

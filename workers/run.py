@@ -1,0 +1,136 @@
+"""The life of a worker process: connect, work, and leave without dropping what runs."""
+
+import asyncio
+import logging
+import os
+import signal
+import socket
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
+
+from temporalio.client import Client
+from temporalio.runtime import Runtime
+from temporalio.worker import Worker
+
+from models.quantities import HostPort, format_duration
+from runtime.client import connect_when_up
+from runtime.sentry import flush_sentry, init_sentry
+from runtime.settings import Settings
+from runtime.telemetry import temporal_runtime
+from workers.groups import Group
+from workers.health import Status, serving_health
+from workers.wiring import Adapters
+
+HEARTBEAT_THROTTLE = timedelta(milliseconds=800)
+"""People watch a rollout by its heartbeats, read every second; the SDK would send one a minute."""
+
+FAREWELL = timedelta(seconds=15)
+"""Beyond the drain, for cancelled activities to end and results to be sent; the SDK gives up on a server that is gone
+after about as long."""
+
+logger = logging.getLogger(__name__)
+
+
+class WorkerFailedError(Exception):
+    """A worker ended though nobody asked it to; the sentence names its queue and the reason."""
+
+
+async def run_workers(groups: Sequence[Group], settings: Settings, *, address: HostPort | None = None) -> None:
+    """Run the workers of these groups until SIGTERM or SIGINT; a second signal ends the process at once.
+
+    `address` is where the local stack's Temporal is, used unless settings name a server. While Temporal is away this
+    waits. Raises WorkerFailedError when one worker fails, after the others have stopped, and OSError for a taken port.
+    """
+    init_sentry(settings)
+    status = Status([str(group.queue) for group in groups])
+    stopping = asyncio.Event()
+    try:
+        with _stopped_by_signals(stopping), serving_health(status, settings.worker_health_port) as health:
+            runtime, metrics = _metered_runtime(settings.worker_metrics_port)
+            queues = ", ".join(str(group.queue) for group in groups)
+            logger.info("Worker for %s started", queues, extra={"health": health, "metrics": metrics})
+            client = await connect_when_up(settings, stopping, address=address, runtime=runtime)
+            if client is not None:
+                async with Adapters(settings) as adapters:
+                    await _work(groups, client, adapters, status, stopping)
+            logger.info("Worker stopped")
+    finally:
+        await asyncio.to_thread(flush_sentry)
+
+
+async def _work(
+    groups: Sequence[Group], client: Client, adapters: Adapters, status: Status, stopping: asyncio.Event
+) -> None:
+    workers = [_worker(group, client, adapters) for group in groups]
+    runs = [asyncio.create_task(worker.run(), name=worker.task_queue) for worker in workers]
+    status.connected(workers)
+    asked = asyncio.create_task(stopping.wait())
+    await asyncio.wait([*runs, asked], return_when=asyncio.FIRST_COMPLETED)
+    status.stopping()
+    asked.cancel()
+    shutdowns = [asyncio.create_task(worker.shutdown()) for worker in workers]
+    await _ended([*runs, *shutdowns], max(group.drain for group in groups) + FAREWELL)
+    for run in runs:
+        error = run.exception()
+        if error is not None:
+            # The SDK wraps what happened in a sentence that only says which half of the worker it happened in.
+            raise WorkerFailedError(
+                f"the worker on queue {run.get_name()} failed: {error.__cause__ or error}"
+            ) from error
+
+
+async def _ended(tasks: Sequence[asyncio.Task[None]], bound: timedelta) -> None:
+    """Wait for the workers to end. An activity that ignores its cancellation would hold the process for ever."""
+    _, late = await asyncio.wait(tasks, timeout=bound.total_seconds())
+    if late:
+        logger.error("What runs did not end within %s; leaving it to other workers", format_duration(bound))
+        await asyncio.to_thread(flush_sentry)
+        os._exit(1)
+
+
+def _worker(group: Group, client: Client, adapters: Adapters) -> Worker:
+    return Worker(
+        client,
+        task_queue=group.queue,
+        workflows=group.workflows,
+        activities=group.activities(adapters),
+        max_concurrent_activities=group.concurrent_activities,
+        max_concurrent_workflow_tasks=group.concurrent_workflow_tasks,
+        max_cached_workflows=group.cached_workflows,
+        max_heartbeat_throttle_interval=HEARTBEAT_THROTTLE,
+        default_heartbeat_throttle_interval=HEARTBEAT_THROTTLE,
+        graceful_shutdown_timeout=group.drain,
+    )
+
+
+@contextmanager
+def _stopped_by_signals(stopping: asyncio.Event) -> Iterator[None]:
+    loop = asyncio.get_running_loop()
+    signals = (signal.SIGTERM, signal.SIGINT)
+
+    def stop(received: signal.Signals) -> None:
+        logger.info("Stopping on %s: taking no new work, finishing what runs", received.name)
+        for each in signals:
+            # The kernel's own default from now on, so that a second signal ends even a process that is stuck.
+            loop.remove_signal_handler(each)
+            signal.signal(each, signal.SIG_DFL)
+        stopping.set()
+
+    for each in signals:
+        loop.add_signal_handler(each, stop, each)
+    try:
+        yield
+    finally:
+        for each in signals:
+            loop.remove_signal_handler(each)
+
+
+def _metered_runtime(port: int) -> tuple[Runtime, HostPort]:
+    address = f"127.0.0.1:{port or _free_port()}"
+    return temporal_runtime(address), address
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
