@@ -28,6 +28,7 @@ class Adapters:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        self._home = settings.home.absolute()
         self._opened = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
@@ -54,13 +55,13 @@ class Adapters:
 
     @cached_property
     def process_deployer(self) -> ProcessDeployer:
-        deployer = ProcessDeployer(self._settings.home / "instances", partial(resolve_secrets, environ=os.environ))
+        deployer = ProcessDeployer(self._home / "instances", partial(resolve_secrets, environ=os.environ))
         self._opened.push_async_callback(deployer.aclose)
         return deployer
 
     @cached_property
     def envoy_router(self) -> EnvoyRouter:
-        router = EnvoyRouter(self._settings.home / "envoy", self._envoy_admin)
+        router = EnvoyRouter(self._home / "envoy", self._envoy_admin)
         self._opened.push_async_callback(router.aclose)
         return router
 

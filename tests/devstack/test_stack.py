@@ -6,6 +6,7 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ import pytest
 from devstack.envoy import is_ready
 from devstack.errors import AlreadyRunning, NotServingError, PortTakenError
 from devstack.http_probe import http_status
-from devstack.record import record_file
+from devstack.record import record_file, write_record
 from devstack.stack import Addresses, Stack, StackConfig, read_record
 from devstack.temporal_server import wait_until_serving
 from models.stack import StackRecord
@@ -57,11 +58,9 @@ async def running(stack: Stack) -> AsyncIterator[StackRecord]:
     stop = asyncio.Event()
     ready: asyncio.Future[StackRecord] = asyncio.get_running_loop().create_future()
     task = asyncio.create_task(stack.run(stop, ready.set_result))
-    await asyncio.wait({task, ready}, timeout=60, return_when=asyncio.FIRST_COMPLETED)
-    if task.done():
-        task.result()
+    task.add_done_callback(lambda ended: ready.done() or ready.set_exception(ended.exception() or AssertionError()))
     try:
-        yield ready.result()
+        yield await ready
     finally:
         stop.set()
         await task
@@ -172,13 +171,16 @@ async def test_the_record_of_a_process_that_is_gone_is_not_believed(tmp_path: Pa
     started = process_started(os.getpid())
     await gone.wait()
     assert started
-    record = '{"pid": %d, "process_started": %f, "started_at": "2026-01-01T00:00:00Z", "temporal": "a:1", "ui": "a:2", "envoy_admin": "a:3"}'
-    record_file(tmp_path).write_text(record % (gone.pid, started))
-    assert read_record(tmp_path) is None
-    record_file(tmp_path).write_text(record % (os.getpid(), started - 60))
-    assert read_record(tmp_path) is None
-    record_file(tmp_path).write_text(record % (os.getpid(), started))
-    assert read_record(tmp_path)
+    home, now = tmp_path, datetime.now(UTC)
+    mine = StackRecord(
+        pid=os.getpid(), process_started=started, started_at=now, temporal="a:1", ui="a:2", envoy_admin="a:3"
+    )
+    write_record(home, mine.model_copy(update={"pid": gone.pid}))
+    assert read_record(home) is None
+    write_record(home, mine.model_copy(update={"process_started": started - 60}))
+    assert read_record(home) is None
+    write_record(home, mine)
+    assert read_record(home) == mine
 
 
 async def test_after_a_kill_nothing_is_left_and_the_next_start_goes_on(

@@ -36,6 +36,10 @@ async def at_once() -> None:
     return
 
 
+async def never() -> None:
+    await asyncio.Event().wait()
+
+
 @pytest.fixture
 def supervisor(tmp_path: Path, terminal: Terminal) -> Supervisor:
     return Supervisor(tmp_path / "logs", terminal.voice)
@@ -93,7 +97,8 @@ async def test_one_that_does_not_listen_is_killed_after_its_grace(
     pid = supervisor.children[0].pid
     await eventually(lambda: "│ deaf" in terminal.text)
     await supervisor.stop()
-    assert pid and not lives(pid)
+    assert pid
+    assert not lives(pid)
     assert "deaf was killed." in terminal.text
 
 
@@ -126,15 +131,13 @@ async def test_one_that_ends_before_it_serves_is_an_error_with_its_last_words(
     tmp_path: Path, supervisor: Supervisor
 ) -> None:
     with pytest.raises(NotServingError, match=r"web ended before it served[\s\S]*no such thing"):
-        await supervisor.start(
-            [(child(tmp_path, "web", "raise SystemExit('no such thing')"), asyncio.Event().wait)], within=SECONDS
-        )
+        await supervisor.start([(child(tmp_path, "web", "raise SystemExit('no such thing')"), never)], within=SECONDS)
     await supervisor.stop()
 
 
 async def test_one_that_never_serves_is_an_error(tmp_path: Path, supervisor: Supervisor) -> None:
     with pytest.raises(NotServingError, match="web did not serve within 0 s"):
-        await supervisor.start([(child(tmp_path, "web", SERVES), asyncio.Event().wait)], within=timedelta(seconds=0.2))
+        await supervisor.start([(child(tmp_path, "web", SERVES), never)], within=timedelta(seconds=0.2))
     await supervisor.stop()
 
 

@@ -47,7 +47,7 @@ async def test_a_configured_one_that_cannot_be_used_is_an_error_and_no_other_is_
     tmp_path: Path, tools: Path, shell: str
 ) -> None:
     write_program(tools / "temporal", ANSWERS)
-    with pytest.raises(ObtainError, match="HOLDFAST_TEMPORAL_CLI is .*mine, which cannot be used"):
+    with pytest.raises(ObtainError, match=r"HOLDFAST_TEMPORAL_CLI is .*mine, which cannot be used"):
         await find(tmp_path, configured=write_program(tmp_path / "mine", shell))
 
 
@@ -113,10 +113,8 @@ async def test_the_error_lists_everything_that_was_tried_and_what_to_do(tmp_path
 
 async def test_a_build_that_is_cancelled_leaves_no_process(tmp_path: Path, tools: Path) -> None:
     pid_file = tmp_path / "pid"
-    write_program(
-        tools / "go",
-        f'[ "$1" = version ] && echo go1.24 && exit; echo $$ > {pid_file}.new; mv {pid_file}.new {pid_file}; sleep 60',
-    )
+    hangs = f"echo $$ > {pid_file}.new; mv {pid_file}.new {pid_file}; sleep 60"
+    write_program(tools / "go", f'[ "$1" = version ] && echo go1.24 && exit; {hangs}')
     (tools / "mv").symlink_to("/bin/mv")
     finding = asyncio.create_task(find(tmp_path))
     async with asyncio.timeout(30):

@@ -3,21 +3,14 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from temporalio import workflow
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
 from devstack.errors import ObtainError
 from devstack.test_server import find_test_server
+from tests.devstack.waiting_workflow import Waits
 
-
-@workflow.defn
-class ThirtyDays:
-    @workflow.run
-    async def run(self) -> float:
-        began = workflow.now()
-        await workflow.sleep(timedelta(days=30))
-        return (workflow.now() - began).total_seconds()
+THIRTY_DAYS = timedelta(days=30).total_seconds()
 
 
 @pytest.mark.skipif(not shutil.which("java") or not shutil.which("mvn"), reason="needs java and mvn")
@@ -25,10 +18,10 @@ async def test_thirty_days_pass_in_seconds_on_the_server_that_is_obtained() -> N
     server = await find_test_server(cache_dir=None, say=print)
     async with (
         await WorkflowEnvironment.start_time_skipping(test_server_existing_path=str(server)) as environment,
-        Worker(environment.client, task_queue="q", workflows=[ThirtyDays]),
+        Worker(environment.client, task_queue="q", workflows=[Waits]),
     ):
-        slept = await environment.client.execute_workflow(ThirtyDays.run, id="w", task_queue="q")
-    assert slept >= timedelta(days=30).total_seconds()
+        slept = await environment.client.execute_workflow(Waits.run, THIRTY_DAYS, id="w", task_queue="q")
+    assert slept >= THIRTY_DAYS
 
 
 async def test_the_error_lists_everything_that_was_tried(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -45,7 +45,9 @@ async def test_the_same_customers_meet_an_error_in_every_run() -> None:
 def test_v4_is_slow_for_customers_and_not_for_probes() -> None:
     with shop("v4") as it:
         assert httpx.get(it.url).elapsed >= timedelta(milliseconds=400)
-        assert httpx.get(it.url + "/readyz").elapsed < timedelta(milliseconds=400)
+        probes = [httpx.get(it.url + "/readyz").elapsed for _ in range(5)]
+    # The quickest of them: a busy machine may delay any one.
+    assert min(probes) < timedelta(milliseconds=400)
 
 
 def test_v5_says_why_it_cannot_start() -> None:
@@ -57,7 +59,7 @@ def test_v5_says_why_it_cannot_start() -> None:
 
 def test_v6_crashes_after_half_a_minute() -> None:
     assert behaviour_of("v6").crashes_after == timedelta(seconds=30)
-    with running("-c", shop_that_is("crashes_after=timedelta(milliseconds=300)")) as program:
+    with running("-c", shop_that_is("crashes_after=timedelta(seconds=2)")) as program:
         url = address_of(program)
         assert httpx.get(url).status_code == 200
         _, said = program.communicate(timeout=PATIENCE_SECONDS)
