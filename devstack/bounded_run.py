@@ -3,7 +3,8 @@
 import asyncio
 import os
 import signal
-from asyncio.subprocess import DEVNULL, PIPE, STDOUT, Process
+import tempfile
+from asyncio.subprocess import DEVNULL, STDOUT, Process
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import timedelta
@@ -21,23 +22,25 @@ async def run_bounded(
     Raises WayFailedError when it cannot start, fails, or takes longer than the limit. It is killed
     then with all it started; it dies also when the caller is cancelled or killed.
     """
-    process = await asyncio.create_subprocess_exec(
-        *tethered(command),
-        stdin=DEVNULL,
-        stdout=PIPE,
-        stderr=STDOUT,
-        cwd=cwd,
-        env={**os.environ, **(env or {})},
-        start_new_session=True,
-    )
-    try:
-        async with asyncio.timeout(limit.total_seconds()):
-            output, _ = await process.communicate()
-    except TimeoutError:
-        raise WayFailedError(f"it took longer than {seconds(limit)}") from None
-    finally:
-        await _end_group(process)
-    text = output.decode(errors="replace")
+    with tempfile.TemporaryFile() as output:  # a pipe might be held open by what it left behind
+        process = await asyncio.create_subprocess_exec(
+            *tethered(command),
+            stdin=DEVNULL,
+            stdout=output,
+            stderr=STDOUT,
+            cwd=cwd,
+            env={**os.environ, **(env or {})},
+            start_new_session=True,
+        )
+        try:
+            async with asyncio.timeout(limit.total_seconds()):
+                await process.wait()
+        except TimeoutError:
+            raise WayFailedError(f"it took longer than {seconds(limit)}") from None
+        finally:
+            await _end_group(process)
+        output.seek(0)
+        text = output.read().decode(errors="replace")
     if process.returncode:
         raise WayFailedError(last_lines(text))
     return text

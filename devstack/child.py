@@ -4,21 +4,19 @@ import asyncio
 import os
 import signal
 import time
-from asyncio.subprocess import DEVNULL, PIPE, STDOUT, Process
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 
 from devstack.child_log import ChildLog
-from devstack.tether import tethered
+from devstack.spawn import Spawned, spawn
 from devstack.voice import Voice
 
 _FIRST_PAUSE = 0.2
 _LONGEST_PAUSE = 5.0
 _STABLE_AFTER = 10.0
-_LONGEST_LINE = 65_536
 
 
 @dataclass(frozen=True)
@@ -42,18 +40,19 @@ class Child:
         self.restarts = False
         """Whether it is started again when it dies; to be set once it has served."""
         self._voice = voice
-        self._process: Process | None = None
+        self._current: Spawned | None = None
         self._stopping = asyncio.Event()
         self._keeper: asyncio.Task[None] | None = None
 
     @property
     def pid(self) -> int | None:
         """None while there is no process."""
-        return self._process.pid if self._process and self._process.returncode is None else None
+        process = self._current.process if self._current else None
+        return process.pid if process and process.returncode is None else None
 
     async def start(self) -> None:
-        process = await self._spawn()
-        self._keeper = asyncio.create_task(self._keep(process), name=f"keep {self.spec.name}")
+        current = await self._spawn()
+        self._keeper = asyncio.create_task(self._keep(current), name=f"keep {self.spec.name}")
 
     def ask_to_end(self) -> None:
         """SIGTERM, and no restart any more."""
@@ -80,35 +79,28 @@ class Child:
         impatient.cancel()
         while not keeper.done():
             how = "was killed"
-            if self._process is not None:
-                _kill_group(self._process)
+            if self._current is not None:
+                self._current.kill_group()
             await asyncio.wait({keeper}, timeout=1)
         return how
 
-    async def _spawn(self) -> Process:
-        self._process = await asyncio.create_subprocess_exec(
-            *tethered(self.spec.command),
-            stdin=DEVNULL,
-            stdout=PIPE,
-            stderr=STDOUT,
-            env={**os.environ, **self.spec.env},
-            start_new_session=True,
-        )
-        return self._process
+    async def _spawn(self) -> Spawned:
+        self._current = await spawn(self.spec.command, self.spec.env)
+        return self._current
 
-    async def _keep(self, process: Process | None) -> None:
+    async def _keep(self, current: Spawned | None) -> None:
         pause = _FIRST_PAUSE
-        while process is not None:
+        while current is not None:
             began = time.monotonic()
-            await self._until_ended(process)
+            await self._until_ended(current)
             self.exited.set()
             if not self.restarts:
                 return
             if time.monotonic() - began > _STABLE_AFTER:
                 pause = _FIRST_PAUSE
-            process, pause = await self._again(_death(process.returncode), pause)
+            current, pause = await self._again(_death(current.process.returncode), pause)
 
-    async def _again(self, why: str, pause: float) -> tuple[Process | None, float]:
+    async def _again(self, why: str, pause: float) -> tuple[Spawned | None, float]:
         """Start it again after a pause, and each time after a longer one. No process once it is to stop."""
         while not self._stopping.is_set():
             self._voice.say(f"{self.spec.name} {why}; starting it again in {pause:g} s.")
@@ -122,40 +114,22 @@ class Child:
                     why = f"cannot be started ({error.strerror})"
         return None, pause
 
-    async def _until_ended(self, process: Process) -> None:
+    async def _until_ended(self, current: Spawned) -> None:
         """Pass its lines on until it has ended. What it left running may hold its output open: not waited for."""
-        reader = asyncio.create_task(self._relay(process))
+        reader = asyncio.create_task(self._relay(current))
         if self._stopping.is_set():  # asked to end while it was being started
             self.ask_to_end()
-        await process.wait()
-        _kill_group(process)
+        await current.process.wait()
+        current.kill_group()
         await asyncio.wait({reader}, timeout=1)
         reader.cancel()
+        current.close()
 
-    async def _relay(self, process: Process) -> None:
-        async for line in _lines(process):
+    async def _relay(self, current: Spawned) -> None:
+        async for line in current.lines():
             self.log.write(line)
             if not self._stopping.is_set():  # what is said on the way out is for the log file only
                 self._voice.line(self.spec.name, line)
-
-
-async def _lines(process: Process) -> AsyncIterator[str]:
-    """Lines as they come; one without end is given in pieces."""
-    rest = b""
-    while process.stdout and (chunk := await process.stdout.read(_LONGEST_LINE)):
-        *whole, rest = (rest + chunk).split(b"\n")
-        if len(rest) > _LONGEST_LINE:
-            whole, rest = [*whole, rest], b""
-        for line in whole:
-            yield line.decode(errors="replace").rstrip("\r")
-    if rest:
-        yield rest.decode(errors="replace")
-
-
-def _kill_group(process: Process) -> None:
-    """End it and whatever of its own process group is left; others' sessions are not touched."""
-    with suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
 
 
 def _death(returncode: int | None) -> str:

@@ -86,8 +86,10 @@ def _decoded(content: bytes) -> str:
 
 
 def _compose(text: str) -> Node | None:
+    yaml = YAML(typ="rt")
+    yaml.composer.warn_double_anchors = False  # an anchor may be set anew, and a warning would go past our caller
     try:
-        root: Node | None = YAML(typ="rt").compose(text)
+        root: Node | None = yaml.compose(text)
     except ReaderError as error:
         before = text[: error.position]
         position = Position(before.count("\n") + 1, error.position - before.rfind("\n"))

@@ -1,29 +1,23 @@
 """`holdfast catalog`: check the catalog, print its schema, show what it amounts to."""
 
 import difflib
-import json
 import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from pydantic import JsonValue
 from ruamel.yaml import YAML
 
 from models.catalog import Catalog, catalog_schema
 from runtime.catalog_file import CatalogError, load_catalog
 from runtime.settings import Settings
+from starters.exits import Exit
+from starters.options import CatalogOption, JsonOption
+from starters.output import print_json
 
-USAGE_ERROR = 2
 _LINE_WIDTH = 120
 
 app = typer.Typer(help="Check, describe and show the catalog.", no_args_is_help=True)
-
-CatalogOption = Annotated[
-    Path | None,
-    typer.Option("--catalog", metavar="PATH", help="the catalog; HOLDFAST_CATALOG or holdfast.yaml if unset"),
-]
-JsonOption = Annotated[bool, typer.Option("--json", help="print JSON, for programs")]
 
 
 @app.command()
@@ -34,12 +28,12 @@ def check(catalog: CatalogOption = None, as_json: JsonOption = False) -> None:
         found = load_catalog(path)
     except CatalogError as error:
         if as_json:
-            _print_json({"ok": False, "problems": [problem.model_dump(mode="json") for problem in error.problems]})
+            print_json({"ok": False, "problems": [problem.model_dump(mode="json") for problem in error.problems]})
         else:
             typer.echo(str(error), err=True)
-        raise typer.Exit(USAGE_ERROR) from error
+        raise typer.Exit(Exit.BAD_INPUT) from error
     if as_json:
-        _print_json({"ok": True, "problems": []})
+        print_json({"ok": True, "problems": []})
     else:
         count = len(found.services)
         typer.echo(f"{path}: {count} {'service' if count == 1 else 'services'}, no mistakes")
@@ -48,7 +42,7 @@ def check(catalog: CatalogOption = None, as_json: JsonOption = False) -> None:
 @app.command()
 def schema() -> None:
     """Print the catalog's JSON Schema, by which editors complete and check it."""
-    _print_json(catalog_schema())
+    print_json(catalog_schema())
 
 
 @app.command()
@@ -63,14 +57,13 @@ def show(
         found = load_catalog(path)
     except CatalogError as error:
         typer.echo(str(error), err=True)
-        raise typer.Exit(USAGE_ERROR) from error
+        raise typer.Exit(Exit.BAD_INPUT) from error
     if service is not None:
         found = _only(found, service, path)
-    data: JsonValue = found.model_dump(mode="json")
     if as_json:
-        _print_json(data)
+        print_json(found)
     else:
-        _print_yaml(data)
+        _print_yaml(found)
 
 
 def _path(given: Path | None) -> Path:
@@ -82,15 +75,11 @@ def _only(catalog: Catalog, service: str, path: Path) -> Catalog:
         closest = difflib.get_close_matches(service, catalog.services, n=1)
         hint = f", did you mean {closest[0]}?" if closest else "."
         typer.echo(f"{path} has no service {service}{hint} It has: {', '.join(catalog.services)}.", err=True)
-        raise typer.Exit(USAGE_ERROR)
+        raise typer.Exit(Exit.BAD_INPUT)
     return catalog.model_copy(update={"services": {service: catalog.services[service]}})
 
 
-def _print_json(data: JsonValue) -> None:
-    typer.echo(json.dumps(data, indent=2, ensure_ascii=False))
-
-
-def _print_yaml(data: JsonValue) -> None:
+def _print_yaml(catalog: Catalog) -> None:
     yaml = YAML(typ="rt")
     yaml.width = _LINE_WIDTH
-    yaml.dump(data, sys.stdout)
+    yaml.dump(catalog.model_dump(mode="json"), sys.stdout)

@@ -58,9 +58,12 @@ async def running(stack: Stack) -> AsyncIterator[StackRecord]:
     stop = asyncio.Event()
     ready: asyncio.Future[StackRecord] = asyncio.get_running_loop().create_future()
     task = asyncio.create_task(stack.run(stop, ready.set_result))
-    task.add_done_callback(lambda ended: ready.done() or ready.set_exception(ended.exception() or AssertionError()))
+    waiting: list[asyncio.Future[StackRecord] | asyncio.Task[None]] = [task, ready]
+    await asyncio.wait(waiting, timeout=60, return_when=asyncio.FIRST_COMPLETED)
+    if task.done():
+        task.result()
     try:
-        yield await ready
+        yield ready.result()
     finally:
         stop.set()
         await task

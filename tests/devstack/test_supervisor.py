@@ -120,7 +120,8 @@ async def test_a_service_that_a_worker_started_outlives_it_and_its_helpers_do_no
     await eventually(lambda: log.exists() and log.read_text().endswith("\n"))
     service, helper = map(int, log.read_text().split())
     try:
-        await supervisor.stop()
+        async with asyncio.timeout(10):
+            await supervisor.stop()
         await eventually(lambda: not lives(helper))
         assert lives(service)
     finally:

@@ -22,7 +22,7 @@ def run(*words: str) -> Result:
     return CliRunner().invoke(app, words)
 
 
-def mistaken(content: str = "version: 2\nservices: {}\n") -> Path:
+def catalog_here(content: str = "version: 2\nservices: {}\n") -> Path:
     path = Path("holdfast.yaml")
     path.write_text(content, encoding="utf-8")
     return path
@@ -33,14 +33,20 @@ def test_check_says_that_the_example_has_no_mistakes() -> None:
     assert (result.exit_code, result.stdout) == (0, f"{EXAMPLE}: 1 service, no mistakes\n")
 
 
+def test_the_shortest_catalog_on_the_page_has_no_mistakes() -> None:
+    page = (EXAMPLE.parents[2] / "docs" / "catalog.md").read_text(encoding="utf-8")
+    catalog_here(page.split("```yaml\n")[1].split("```")[0])
+    assert run("check").exit_code == 0
+
+
 def test_check_counts_services() -> None:
     text = EXAMPLE.read_text(encoding="utf-8").replace("\n  shop:\n", "\n  shop: &shop\n")
-    path = mistaken(text + '\n  second: {<<: *shop, traffic: {listen: "127.0.0.1:18081"}}\n')
+    path = catalog_here(text + '\n  second: {<<: *shop, traffic: {listen: "127.0.0.1:18081"}}\n')
     assert run("check").stdout == f"{path}: 2 services, no mistakes\n"
 
 
 def test_check_names_every_mistake_on_standard_error() -> None:
-    mistaken()
+    catalog_here()
     result = run("check")
     assert result.exit_code == 2
     assert result.stdout == ""
@@ -51,7 +57,7 @@ def test_check_names_every_mistake_on_standard_error() -> None:
 
 
 def test_check_names_mistakes_to_programs() -> None:
-    mistaken("version: 2\nservices: {}\n")
+    catalog_here("version: 2\nservices: {}\n")
     result = run("check", "--json")
     answer = json.loads(result.stdout)
     assert result.exit_code == 2
@@ -104,7 +110,7 @@ def test_show_prints_json_for_programs() -> None:
 
 def test_show_leaves_out_other_services() -> None:
     text = EXAMPLE.read_text(encoding="utf-8").replace("\n  shop:\n", "\n  shop: &shop\n")
-    mistaken(text + '\n  second: {<<: *shop, traffic: {listen: "127.0.0.1:18081"}}\n')
+    catalog_here(text + '\n  second: {<<: *shop, traffic: {listen: "127.0.0.1:18081"}}\n')
     result = run("show", "second")
     assert list(YAML(typ="safe").load(result.stdout)["services"]) == ["second"]
 
@@ -118,7 +124,9 @@ def test_show_names_the_services_there_are() -> None:
 def test_show_keeps_secrets_as_references(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PAYMENT_TOKEN", "hunter2")
     text = EXAMPLE.read_text(encoding="utf-8")
-    mistaken(text.replace("      instances: 2\n", "      instances: 2\n      env: {TOKEN: '${env:PAYMENT_TOKEN}'}\n"))
+    catalog_here(
+        text.replace("      instances: 2\n", "      instances: 2\n      env: {TOKEN: '${env:PAYMENT_TOKEN}'}\n")
+    )
     result = run("show")
     assert "TOKEN: ${env:PAYMENT_TOKEN}" in result.stdout
     assert "hunter2" not in result.output

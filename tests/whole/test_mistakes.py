@@ -82,11 +82,11 @@ services:
 """
     )
     run = Platform(tmp_path).run("deploy", "shop", "v2", "--catalog", str(catalog))
-    lines = {int(line) for line in re.findall(r"holdfast\\.yaml:(\\d+)", run.stderr)}
+    lines = {int(line) for line in re.findall(r"holdfast\.yaml:(\d+)", run.stderr)}
 
     assert run.returncode == 2
     assert lines == {1, 2, 6, 7, 8, 10, 13, 15, 16}
-    assert len(re.findall(r"holdfast\\.yaml:13", run.stderr)) == 2
+    assert len(re.findall(r"holdfast\.yaml:13", run.stderr)) == 2
 
 
 def test_a_service_that_the_catalog_does_not_have(platform: Platform) -> None:
