@@ -2,7 +2,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 SETUP := .venv/.set-up
 
-.PHONY: setup demo test check format lock clean
+.PHONY: setup demo test check record format lock clean
 
 setup: $(SETUP)
 
@@ -27,6 +27,10 @@ check: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
+
+# Records the histories that tests/replay/ lacks; a released one is never recorded anew.
+record: setup
+	$(BIN)/python -m tests.replay.record
 
 format: setup
 	$(BIN)/ruff check --fix-only .

@@ -20,9 +20,7 @@ class StartingPoint:
     leftovers: tuple[Version, ...]
 
 
-def starting_point(
-    version: Version, split: TrafficSplit | None, running: Instances, *, wanted: int
-) -> StartingPoint:
+def starting_point(version: Version, split: TrafficSplit | None, running: Instances, *, wanted: int) -> StartingPoint:
     """A version is stable when traffic is meant for it and at least one of its instances lives."""
     alive = {instance.version for instance in running.instances}
     stable = split.stable if split and split.stable in alive else None

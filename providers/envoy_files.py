@@ -63,6 +63,10 @@ class EnvoyFolder:
         return self.root / "services" / f"{route_name(ref)}.json"
 
 
+MAX_CONNECTIONS = 50_000
+"""Of all callers together: a limit far above one host's use, so that a flood ends before the host's memory does."""
+
+
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
     """Hold the folder against other threads and processes. Blocks: to be used in a thread, for milliseconds.
@@ -130,6 +134,18 @@ def _bootstrap(files: EnvoyFolder, admin: HostPort) -> JsonObject:
         "dynamic_resources": {
             "cds_config": file_source(files.clusters),
             "lds_config": file_source(files.listeners),
+        },
+        "overload_manager": {
+            "resource_monitors": [
+                {
+                    "name": "envoy.resource_monitors.global_downstream_max_connections",
+                    "typed_config": {
+                        "@type": "type.googleapis.com/envoy.extensions.resource_monitors"
+                        ".downstream_connections.v3.DownstreamConnectionsConfig",
+                        "max_active_downstream_connections": MAX_CONNECTIONS,
+                    },
+                }
+            ]
         },
         # Envoy merges its threads' histograms only at a flush, and a canary is judged every second.
         "stats_flush_interval": "0.5s",

@@ -2,12 +2,15 @@
 
 import asyncio
 import uuid
-from collections.abc import Awaitable, Callable
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
+from pathlib import Path
 from typing import Self
 
 import pytest
+from temporalio.api.enums.v1 import IndexedValueType
+from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest
 from temporalio.client import WorkflowHandle, WorkflowUpdateFailedError
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import WorkflowEnvironment
@@ -15,7 +18,8 @@ from temporalio.worker import Worker
 
 from models.ids import ServiceRef, rollout_id
 from models.rollout import Acknowledgement, Instruction, Phase, RolloutRequest, RolloutResult, RolloutState
-from models.temporal_names import TaskQueue
+from models.temporal_names import SearchAttribute, TaskQueue
+from runtime.plugin import holdfast_plugin
 from tests.factories import a_request
 from tests.workflows.world import FakeWorld, Worlds
 from workflows.rollout import Rollout
@@ -57,6 +61,23 @@ class Bench:
         self._worlds.by_service[ref.service] = world
         request = (request or a_request()).model_copy(update={"ref": ref})
         return await self.client.start_workflow(Rollout.run, request, id=rollout_id(ref), task_queue=TaskQueue.ROLLOUTS)
+
+
+@asynccontextmanager
+async def running_bench(test_server: Path) -> AsyncIterator[Bench]:
+    """A bench on a server of its own, with the search attributes that rollouts set."""
+    environment = await WorkflowEnvironment.start_time_skipping(
+        test_server_existing_path=str(test_server), plugins=[holdfast_plugin()]
+    )
+    async with environment:
+        await environment.client.operator_service.add_search_attributes(
+            AddSearchAttributesRequest(
+                namespace=environment.client.namespace,
+                search_attributes=dict.fromkeys(SearchAttribute, IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD),
+            )
+        )
+        async with Bench(environment) as bench:
+            yield bench
 
 
 async def state(handle: Handle) -> RolloutState:

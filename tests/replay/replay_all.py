@@ -1,0 +1,36 @@
+"""Replay every recorded history in this interpreter; the exit code tells whether all did."""
+
+import asyncio
+import os
+import traceback
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+from temporalio.client import WorkflowHistory
+from temporalio.worker import Replayer
+
+from runtime.plugin import holdfast_plugin
+from workflows.rollout import Rollout
+
+HISTORIES = Path(__file__).parent / "histories"
+
+
+def load(name: str) -> WorkflowHistory:
+    return WorkflowHistory.from_json(f"rollout/local/{name}", (HISTORIES / f"{name}.json").read_text())
+
+
+async def main() -> int:
+    replayer = Replayer(workflows=[Rollout], plugins=[holdfast_plugin()])
+    results = await replayer.replay_workflows(_all(), raise_on_replay_failure=False)
+    for failure in results.replay_failures.values():
+        traceback.print_exception(failure)
+    return 1 if results.replay_failures else 0
+
+
+async def _all() -> AsyncIterator[WorkflowHistory]:
+    for path in sorted(HISTORIES.glob("*.json")):
+        yield load(path.stem)
+
+
+if __name__ == "__main__":
+    os._exit(asyncio.run(main()))  # the SDK's core may abort an interpreter that shuts down (sdk-python issue 300)

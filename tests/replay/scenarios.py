@@ -1,0 +1,85 @@
+"""The paths of a rollout that are kept as recorded histories."""
+
+from collections.abc import Awaitable, Callable
+
+from models.rollout import Phase, RolloutRequest
+from models.traffic import TrafficSplit
+from tests.factories import a_request, a_service, a_step, inconclusive, unhealthy
+from tests.workflows.harness import ADA, Bench, Handle, until_phase
+from tests.workflows.world import FakeWorld
+from workflows.rollout import Rollout
+
+Script = Callable[[FakeWorld, Handle], Awaitable[object]]
+
+
+async def _nothing(_world: FakeWorld, _handle: Handle) -> None:
+    pass
+
+
+class Scenario:
+    """A world, a request, and what people say while the rollout runs."""
+
+    def __init__(
+        self,
+        prepare: Callable[[FakeWorld], object] = lambda _: None,
+        request: RolloutRequest | None = None,
+        script: Script = _nothing,
+        stable: str | None = "v1",
+    ) -> None:
+        self._prepare, self._request, self._script, self._stable = prepare, request, script, stable
+
+    async def play(self, bench: Bench) -> Handle:
+        world = FakeWorld(stable=self._stable)
+        self._prepare(world)
+        handle = await bench.start(world, self._request)
+        await self._script(world, handle)
+        await handle.result()
+        return handle
+
+
+async def _pause_then_promote(world: FakeWorld, handle: Handle) -> None:
+    await world.watching.wait()
+    await handle.execute_update(Rollout.pause, ADA)
+    await until_phase(handle, Phase.PAUSED)
+    await handle.execute_update(Rollout.resume, ADA)
+    await handle.execute_update(Rollout.promote, ADA)
+
+
+async def _abort_while_it_starts(world: FakeWorld, handle: Handle) -> None:
+    await world.starting.wait()
+    await handle.execute_update(Rollout.abort, ADA)
+
+
+async def _approve(_world: FakeWorld, handle: Handle) -> None:
+    await until_phase(handle, Phase.AWAITING_APPROVAL)
+    await handle.execute_update(Rollout.approve, ADA)
+
+
+async def _abort_when_asked(_world: FakeWorld, handle: Handle) -> None:
+    await until_phase(handle, Phase.AWAITING_APPROVAL)
+    await handle.execute_update(Rollout.abort, ADA)
+
+
+def _left_half_way(world: FakeWorld) -> None:
+    world.alive = {"v1": 2, "v9": 2}
+    world.split = TrafficSplit(stable="v1", candidate="v9", weight=50.0)
+
+
+def _refused_undo(world: FakeWorld) -> None:
+    world.verdicts.append(unhealthy())
+    world.fail("traffic v1=100", "the router says no", times=2)
+
+
+SCENARIOS = {
+    "promoted": Scenario(),
+    "first-deployment": Scenario(request=a_request("v1"), stable=None),
+    "unchanged": Scenario(request=a_request("v1")),
+    "unhealthy": Scenario(lambda world: world.verdicts.append(unhealthy())),
+    "never-ready": Scenario(lambda world: world.fail("start v2", "not ready")),
+    "undo-refused": Scenario(_refused_undo),
+    "left-half-way": Scenario(_left_half_way),
+    "paused-then-promoted": Scenario(lambda world: world.endless.add("watch"), script=_pause_then_promote),
+    "aborted-while-starting": Scenario(lambda world: world.endless.add("start"), script=_abort_while_it_starts),
+    "approved": Scenario(request=a_request(spec=a_service(a_step(10.0, approval=True))), script=_approve),
+    "inconclusive-aborted": Scenario(lambda world: world.verdicts.append(inconclusive()), script=_abort_when_asked),
+}
