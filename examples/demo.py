@@ -1,24 +1,38 @@
 """The demo: a real service behind a real proxy, a good version promoted, a bad one taken back by itself.
 
-It does what a person would do, with the `holdfast` command; run it with `make demo`.
+It does what a person would do, with the `holdfast` command; run it with `make demo`. What it starts it also ends,
+whether it ends by itself, by Ctrl-C or by a signal.
 """
 
+import argparse
+import asyncio
 import json
-import os
 import shutil
 import signal
-import subprocess
 import sys
 import time
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
+from os import environ
 from pathlib import Path
 
+from devstack.errors import AlreadyRunning, StackError
+from devstack.record import holding
+from examples.stagehand import EndedEarly, ProgramDiedError, Stagehand, leave
+from models.quantities import port_of
+from providers.errors import ProviderError
+from providers.host_ports import holder_of, is_free
+from runtime.catalog_file import CatalogError, load_catalog
+from runtime.settings import Settings, SettingsError, load_settings
+from workers.wiring import halt_instances
+
 ROOT = Path(__file__).resolve().parent.parent
-CATALOG = ROOT / "examples" / "shop" / "holdfast.yaml"
-SHOP = "http://127.0.0.1:18080"
+SHOPS_CATALOG = ROOT / "examples" / "shop" / "holdfast.yaml"
 RATE = 50
 START_LIMIT_SECONDS = 600
+SETTLED_WITHIN_SECONDS = 5
 HOLDFAST = (sys.executable, "-m", "starters.main")
 
 
@@ -28,17 +42,26 @@ class DemoError(Exception):
 
 @dataclass(frozen=True)
 class Demo:
-    """Where the demo keeps its state: a folder of its own, begun afresh each time."""
+    """Where the demo keeps its state, a folder of its own that is begun afresh each time, and where its shop is."""
 
-    home: Path
-    env: dict[str, str]
+    settings: Settings
+    catalog: Path
+    listen: str
+
+    @property
+    def home(self) -> Path:
+        return self.settings.home
+
+    @property
+    def shop(self) -> str:
+        return f"http://{self.listen}"
 
     @property
     def record(self) -> Path:
         return self.home / "stack.json"
 
     @property
-    def up_log(self) -> Path:
+    def log(self) -> Path:
         return self.home / "logs" / "up.log"
 
     @property
@@ -46,118 +69,143 @@ class Demo:
         return self.home / "traffic.json"
 
 
-def main() -> int:
-    home = ROOT / ".holdfast" / "demo"
-    env = {**os.environ, "HOLDFAST_HOME": str(home), "HOLDFAST_CATALOG": str(CATALOG)}
-    demo = Demo(home=home, env=env)
-    ours: list[subprocess.Popen[bytes]] = []
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m examples.demo", description="A good rollout and a bad one.")
+    parser.add_argument("--catalog", type=Path, default=SHOPS_CATALOG, help="a catalog with a shop like examples/shop")
+    catalog: Path = parser.parse_args(arguments).catalog
+    code = 0
     try:
-        ours.append(_stack_up(demo))
-        _deploy(demo, "v1", "The first version: shop v1", expect=0)
-        ours.append(_traffic_on(demo))
-        _deploy(demo, "v2", "A good version: shop v2, 10 %, then 50 %, then all", expect=0)
-        before = _report(demo)
-        taken_back = _deploy(demo, "v3", "A bad version: shop v3 answers 20 % of its requests with errors", expect=1)
-        _summary(demo, taken_back, before)
-        if sys.stdout.isatty():
-            _stay(demo, ours[0])
-    except DemoError as error:
+        demo = _prepare(catalog.absolute())
+        env = {**environ, "HOLDFAST_HOME": str(demo.home), "HOLDFAST_CATALOG": str(demo.catalog)}
+        with Stagehand(ROOT, env) as stagehand:
+            _perform(demo, stagehand)
+            if sys.stdout.isatty():
+                code = _stay(demo, stagehand)
+    except EndedEarly as early:
+        code = early.exit_code
+    except BrokenPipeError:
+        code = 128 + signal.SIGPIPE
+    except (DemoError, ProgramDiedError) as error:
         print(f"\ndemo: {error}", file=sys.stderr)
         return 1
-    except KeyboardInterrupt:
-        print()
-    finally:
-        for process in reversed(ours):
-            _stop(process)
-    print("Everything is stopped.")
-    return 0
+    with suppress(BrokenPipeError):
+        print("\nEverything is stopped.", flush=True)
+    return code
 
 
-def _stack_up(demo: Demo) -> "subprocess.Popen[bytes]":
-    _heading("The local stack: Temporal, Envoy and the workers")
-    if _running(demo):
-        raise DemoError("a demo is up already in another terminal; end it there with Ctrl-C.")
-    shutil.rmtree(demo.home, ignore_errors=True)
-    demo.up_log.parent.mkdir(parents=True)
+def _prepare(catalog: Path) -> Demo:
+    """Make room: nothing of an earlier demo is left, and the shop's port is free."""
+    try:
+        settings = load_settings()
+        settings = settings.model_copy(update={"home": ROOT / settings.home / "demo"})
+        listen = load_catalog(catalog).services["shop"].traffic.listen
+        with holding(settings.home):
+            # A demo that was killed may have left its shop running.
+            asyncio.run(halt_instances(settings, print))
+            shutil.rmtree(settings.home)
+    except AlreadyRunning as running:
+        raise DemoError(f"{running} End it with Ctrl-C where it runs, or with `kill {running.pid}`.") from running
+    except KeyError as error:
+        raise DemoError(f"{catalog} has no service shop; the demo needs one like that of {SHOPS_CATALOG}.") from error
+    except (SettingsError, CatalogError, StackError, ProviderError) as error:
+        raise DemoError(str(error)) from error
+    if not is_free(port_of(listen)):
+        raise DemoError(
+            f"Port {port_of(listen)}, for the shop, is taken by {holder_of(port_of(listen)) or 'a process of others'}. "
+            "End that, or give --catalog a copy of the shop's catalog with another port under traffic.listen."
+        )
+    return Demo(settings=settings, catalog=catalog, listen=listen)
+
+
+def _perform(demo: Demo, stagehand: Stagehand) -> None:
     began = time.monotonic()
-    log = demo.up_log.open("wb")
-    up = subprocess.Popen([*HOLDFAST, "up"], cwd=ROOT, env=demo.env, stdout=log, stderr=log, start_new_session=True)
+    _stack_up(demo, stagehand)
+    _deploy(demo, stagehand, "v1", "The first version: shop v1", expect=0)
+    print(f"\nUsers arrive: {RATE} requests a second at {demo.shop}")
+    stagehand.start("the users' traffic", _users(demo), demo.home / "logs" / "traffic.log")
+    stagehand.wait(demo.report.exists)
+    _deploy(demo, stagehand, "v2", "A good version: shop v2, 10 %, then 50 %, then all", expect=0)
+    before = _report(demo)
+    heading = "A bad version: shop v3 answers 20 % of its requests with errors"
+    taken_back = _deploy(demo, stagehand, "v3", heading, expect=1)
+    after = _settled_report(demo, stagehand)
+    _summary(taken_back, before, after)
+    print(f"\nThe demo took {time.monotonic() - began:.0f} s.")
+
+
+def _users(demo: Demo) -> tuple[str, ...]:
+    program = (sys.executable, "-m", "examples.shop.traffic")
+    return (*program, "--url", demo.shop, "--rate", str(RATE), "--report-file", str(demo.report))
+
+
+def _stack_up(demo: Demo, stagehand: Stagehand) -> None:
+    _heading("The local stack: Temporal, Envoy and the workers")
+    demo.log.parent.mkdir(parents=True)
+    began = time.monotonic()
     told = 0
-    while not demo.record.exists():
-        told = _tell_new_lines(demo.up_log, told)
-        if up.poll() is not None:
-            raise DemoError(f"the stack did not start:\n{_tail(demo.up_log)}")
+
+    def is_up() -> bool:
+        nonlocal told
+        told = _tell_new_sentences(demo.log, told)
         if time.monotonic() - began > START_LIMIT_SECONDS:
-            _stop(up)
-            raise DemoError(f"the stack was not up within {START_LIMIT_SECONDS} s; see {demo.up_log}")
-        time.sleep(0.1)
-    print(f"Up after {time.monotonic() - began:.1f} s. The Temporal UI: http://{_stack(demo)['ui']}")
-    return up
+            raise DemoError(f"the stack was not up within {START_LIMIT_SECONDS} s; see {demo.log}")
+        return demo.record.exists()
+
+    stagehand.start("the local stack", (*HOLDFAST, "up"), demo.log)
+    try:
+        stagehand.wait(is_up)
+    except ProgramDiedError as error:
+        raise DemoError(f"the stack did not start.\n{_last_words(demo.log)}") from error
+    print(f"Up after {time.monotonic() - began:.1f} s. The Temporal UI: {_ui(demo)}")
 
 
-def _traffic_on(demo: Demo) -> "subprocess.Popen[bytes]":
-    print(f"\nUsers arrive: {RATE} requests a second at {SHOP}")
-    return subprocess.Popen(
-        [sys.executable, "-m", "examples.shop.traffic", "--url", SHOP, "--rate", str(RATE), "--seconds", "86400",
-         "--report-file", str(demo.report)],
-        cwd=ROOT,
-        env=demo.env,
-        stdout=subprocess.DEVNULL,
-        start_new_session=True,
-    )  # fmt: skip
-
-
-def _deploy(demo: Demo, version: str, heading: str, *, expect: int) -> dict[str, str]:
-    """Run `holdfast deploy shop VERSION --wait --json`: the live view goes to stderr, the result to stdout."""
+def _deploy(demo: Demo, stagehand: Stagehand, version: str, heading: str, *, expect: int) -> dict[str, str]:
+    """Run `holdfast deploy shop VERSION --wait --json`: its live view is shown, its result returned."""
     _heading(heading)
     print(f"$ holdfast deploy shop {version} --wait", flush=True)
-    run = subprocess.run(
-        [*HOLDFAST, "deploy", "shop", version, "--wait", "--json"],
-        cwd=ROOT, env=demo.env, stdout=subprocess.PIPE, stderr=None, check=False,
-    )  # fmt: skip
-    if run.returncode != expect:
-        raise DemoError(f"deploying {version} ended with exit code {run.returncode}, not {expect}; see {demo.up_log}")
-    result: dict[str, str] = json.loads(run.stdout)
+    code, output = stagehand.run((*HOLDFAST, "deploy", "shop", version, "--wait", "--json"))
+    if code != expect:
+        raise DemoError(f"deploying {version} ended with exit code {code}, not {expect}; see {demo.log}")
+    result: dict[str, str] = json.loads(output)
     return result
 
 
-def _summary(demo: Demo, result: dict[str, str], before: dict[str, int]) -> None:
-    after = _settled_report(demo, before)
+def _summary(result: dict[str, str], before: dict[str, int], after: dict[str, int]) -> None:
     exposed, decided, off = (datetime.fromisoformat(result[at]) for at in ("exposed_at", "decided_at", "off_at"))
     sent, failed = after["sent"] - before["sent"], after["failed"] - before["failed"]
     _heading("What happened")
-    print(f"v3 was taken back because {result['reason']}.")
-    print(f"  judged bad after   {(decided - exposed).total_seconds():5.1f} s of its first traffic")
-    print(f"  off all traffic    {(off - decided).total_seconds():5.1f} s after that")
+    print(f"The shop is back at {result['stable']}, as {result['reason']}.")
+    print(f"  judged bad after  {(decided - exposed).total_seconds():5.1f} s of its first traffic")
+    print(f"  off all traffic   {(off - decided).total_seconds():5.1f} s after that")
     print(
-        f"  users' requests    {sent} during the rollout of v3, {failed} failed ({100 * failed / max(1, sent):.1f} %)"
+        f"  users' requests   {sent:5} during the rollout of v3, {failed} failed ({100 * failed / max(1, sent):.1f} %)"
     )
-    print(f"  since the start    {after['sent']} requests, {after['failed']} failed")
-    print(f"\nThe Temporal UI: http://{_stack(demo)['ui']}  The shop: {SHOP}")
+    print(f"  since the start   {after['sent']:5} requests, {after['failed']} failed")
 
 
-def _stay(demo: Demo, up: "subprocess.Popen[bytes]") -> None:
+def _stay(demo: Demo, stagehand: Stagehand) -> int:
+    """Keep everything up until Ctrl-C, which is how it is meant to end."""
     env_file = demo.home / "env"
+    path = Path(sys.executable).parent
     env_file.write_text(
-        f'export HOLDFAST_HOME="{demo.home}" HOLDFAST_CATALOG="{CATALOG}" PATH="{Path(sys.executable).parent}:$PATH"\n'
+        f'export HOLDFAST_HOME="{demo.home}" HOLDFAST_CATALOG="{demo.catalog}" PATH="{path}:$PATH"\n', encoding="utf-8"
     )
-    print("\nEverything stays up to play with. In another terminal:\n")
-    print(f"  . {env_file.relative_to(ROOT)}")
+    print(f"\nEverything stays up to play with: the shop at {demo.shop}, the Temporal UI at {_ui(demo)}.")
+    print("In another terminal:\n")
+    print(f"  . {env_file.relative_to(Path.cwd()) if env_file.is_relative_to(Path.cwd()) else env_file}")
     print("  holdfast deploy shop v4 --wait     # a slow version")
     print("  holdfast status shop\n")
-    print("Ctrl-C here stops everything.")
-    up.wait()
+    print("Ctrl-C here stops everything.", flush=True)
+    try:
+        stagehand.wait(lambda: False)
+    except EndedEarly as early:
+        print("\nStopping ...", flush=True)
+        return 0 if early.exit_code == 128 + signal.SIGINT else early.exit_code
+    return 0
 
 
-def _running(demo: Demo) -> bool:
-    probe = subprocess.run([*HOLDFAST, "doctor", "--json"], cwd=ROOT, env=demo.env, capture_output=True, check=False)
-    checks = json.loads(probe.stdout)["checks"] if probe.stdout else []
-    return any(check["name"] == "local stack" and check["found"].startswith("runs") for check in checks)
-
-
-def _stack(demo: Demo) -> dict[str, str]:
-    record: dict[str, str] = json.loads(demo.record.read_text())
-    return record
+def _ui(demo: Demo) -> str:
+    return f"http://{json.loads(demo.record.read_text())['ui']}"
 
 
 def _report(demo: Demo) -> dict[str, int]:
@@ -165,33 +213,34 @@ def _report(demo: Demo) -> dict[str, int]:
     return report
 
 
-def _settled_report(demo: Demo, before: dict[str, int]) -> dict[str, int]:
-    """The traffic report once it includes the requests that were under way when the rollout ended."""
-    deadline = time.monotonic() + 5
-    first = _report(demo)
-    while (latest := _report(demo))["sent"] == first["sent"] and time.monotonic() < deadline:
-        time.sleep(0.1)
-    return latest if latest["sent"] > before["sent"] else first
+def _settled_report(demo: Demo, stagehand: Stagehand) -> dict[str, int]:
+    """The traffic report once every request that was sent before now has been answered, or is late."""
+    sent = _report(demo)["sent"]
+    deadline = time.monotonic() + SETTLED_WITHIN_SECONDS
+
+    def settled() -> bool:
+        report = _report(demo)
+        return report["ok"] + report["failed"] >= sent or time.monotonic() > deadline
+
+    stagehand.wait(settled)
+    return _report(demo)
 
 
-def _tell_new_lines(log: Path, told: int) -> int:
-    lines = log.read_text(errors="replace").splitlines()
+def _tell_new_sentences(log: Path, told: int) -> int:
+    """Tell what `holdfast up` itself says in its log, not what its children do. Returns the lines seen so far."""
+    lines = log.read_text(errors="replace").splitlines() if log.exists() else []
     for line in lines[told:]:
-        print(f"  {line}", flush=True)
+        name, bar, sentence = line.partition(" │ ")
+        if bar and name.strip() == "up":
+            print(f"  {sentence}", flush=True)
     return len(lines)
 
 
-def _tail(log: Path) -> str:
-    return "\n".join(log.read_text(errors="replace").splitlines()[-15:])
-
-
-def _stop(process: "subprocess.Popen[bytes]") -> None:
-    if process.poll() is None:
-        process.send_signal(signal.SIGTERM)
-        try:
-            process.wait(timeout=60)
-        except subprocess.TimeoutExpired:
-            process.kill()
+def _last_words(log: Path) -> str:
+    """What `holdfast up` complained of; else the end of its log."""
+    said = log.read_text(errors="replace")
+    _, complained, complaint = said.rpartition("holdfast: ")
+    return complaint.strip() if complained else "\n".join(said.splitlines()[-15:])
 
 
 def _heading(text: str) -> None:
@@ -200,4 +249,4 @@ def _heading(text: str) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())

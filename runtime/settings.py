@@ -3,19 +3,26 @@
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from models.quantities import HostPort
 
 DEFAULT_TEMPORAL_PORT = 7233
+_PREFIX = "HOLDFAST_"
+_ENV_FILE = ".env"
+
+
+class SettingsError(Exception):
+    """Settings that cannot be used: a sentence for each, with the variable, what was found and what is allowed."""
 
 
 class Settings(BaseSettings):
     """Each field is the environment variable HOLDFAST_<FIELD>; `.env.example` lists them. Port 0 means any free one."""
 
     model_config = SettingsConfigDict(
-        env_prefix="HOLDFAST_", env_file=".env", env_file_encoding="utf-8", extra="ignore", frozen=True
+        env_prefix=_PREFIX, env_file=_ENV_FILE, env_file_encoding="utf-8", extra="ignore", frozen=True
     )
 
     home: Path = Field(default=Path(".holdfast"), description="where the local stack keeps its state")
@@ -39,3 +46,35 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     sentry_dsn: SecretStr | None = Field(default=None, validation_alias="SENTRY_DSN")
     sentry_environment: str = Field(default="local", validation_alias="SENTRY_ENVIRONMENT")
+
+
+def load_settings() -> Settings:
+    """Read the environment and `.env`. Raises SettingsError, which names every mistake at once."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        raise SettingsError("\n".join(_sentence(problem) for problem in error.errors())) from error
+    except OSError as error:
+        raise SettingsError(f"{_ENV_FILE} cannot be read: {error.strerror}. Mend that, or remove it.") from error
+    except UnicodeDecodeError as error:
+        raise SettingsError(f"{_ENV_FILE} is not UTF-8 text. Save it as such, or remove it.") from error
+
+
+def _sentence(problem: ErrorDetails) -> str:
+    field = str(problem["loc"][0])
+    name = f"{_PREFIX}{field.upper()}" if field in Settings.model_fields else field
+    where = f"in the environment or in {_ENV_FILE}"
+    return (
+        f"{name} is {str(problem['input'])!r}; allowed is {_allowed(problem)}. Set it so {where}, or remove it there."
+    )
+
+
+def _allowed(problem: ErrorDetails) -> str:
+    context = problem.get("ctx", {})
+    match problem["type"]:
+        case "int_parsing" | "less_than_equal" | "greater_than_equal":
+            return "a port, 1 to 65535, or 0 for any free one"
+        case "literal_error":
+            return str(context["expected"])
+        case _:
+            return getattr(context.get("error"), "allowed", None) or problem["msg"]

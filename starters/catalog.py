@@ -10,7 +10,7 @@ from ruamel.yaml import YAML
 
 from models.catalog import Catalog, catalog_schema
 from runtime.catalog_file import CatalogError, load_catalog
-from runtime.settings import Settings
+from runtime.settings import load_settings
 from starters.exits import Exit
 from starters.options import CatalogOption, JsonOption
 from starters.output import print_json
@@ -67,7 +67,7 @@ def show(
 
 
 def _path(given: Path | None) -> Path:
-    return given or Settings().catalog
+    return given or load_settings().catalog
 
 
 def _only(catalog: Catalog, service: str, path: Path) -> Catalog:

@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator
 from enum import StrEnum
 
 import typer
-from devstack.envoy import is_ready
 from pydantic import BaseModel
 from rich.console import Console
 from temporalio.api.enums.v1 import TaskQueueType
@@ -17,6 +16,7 @@ from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
 from temporalio.client import Client
 from temporalio.service import RPCError
 
+from devstack.envoy import is_ready
 from models.temporal_names import SearchAttribute, TaskQueue
 from starters.exits import CommandError, Exit
 from starters.options import CatalogOption, JsonOption

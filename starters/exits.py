@@ -6,7 +6,8 @@ from enum import IntEnum
 class Exit(IntEnum):
     """OK: done as asked. NEGATIVE: the rollout was taken back, or a check found something wrong. BAD_INPUT: a mistake
     in what was written, on the command line or in the catalog. REFUSED: not possible now. UNREACHABLE: Temporal, a
-    worker or another part of the platform does not answer. INTERRUPTED: Ctrl-C.
+    worker or another part of the platform does not answer. INTERRUPTED: Ctrl-C. UNREAD: who read the output has left,
+    as in `holdfast status | head -1`; 141 is what a shell shows for a program that SIGPIPE ended.
     """
 
     OK = 0
@@ -15,6 +16,7 @@ class Exit(IntEnum):
     REFUSED = 3
     UNREACHABLE = 4
     INTERRUPTED = 130
+    UNREAD = 141
 
 
 class CommandError(Exception):

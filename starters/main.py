@@ -8,6 +8,7 @@ from typing import NoReturn
 import typer
 from rich.console import Console
 
+from runtime.settings import SettingsError
 from starters import catalog, deploy, doctor, orders, status, up, worker
 from starters.exits import CommandError, Exit
 
@@ -33,12 +34,16 @@ def run() -> int:
     try:
         app()
     except CommandError as error:
-        Console(stderr=True, soft_wrap=True).print(f"holdfast: {error}", style="red", markup=False, highlight=False)
+        _complain(error)
         return error.code
+    except SettingsError as error:
+        _complain(error)
+        return Exit.BAD_INPUT
     except KeyboardInterrupt:
         return Exit.INTERRUPTED
     except SystemExit as leaving:
-        return _as_code(leaving.code)
+        # Typer and rich both leave so when they find that nobody reads their output any more.
+        return Exit.UNREAD if isinstance(leaving.__context__, BrokenPipeError) else _as_code(leaving.code)
     return Exit.OK
 
 
@@ -54,8 +59,12 @@ def main() -> NoReturn:
         try:
             stream.flush()
         except BrokenPipeError:
-            code = code or Exit.NEGATIVE
+            code = code or Exit.UNREAD
     os._exit(code)
+
+
+def _complain(error: Exception) -> None:
+    Console(stderr=True, soft_wrap=True).print(f"holdfast: {error}", style="red", markup=False, highlight=False)
 
 
 def _as_code(code: object) -> int:

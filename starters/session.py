@@ -6,17 +6,17 @@ import socket
 from dataclasses import dataclass
 from pathlib import Path
 
-from devstack.stack import read_record
 from pydantic import TypeAdapter, ValidationError
 from temporalio.client import Client, WorkflowHandle
 
+from devstack.stack import read_record
 from models.catalog import Catalog, Service
 from models.ids import ServiceRef, Version, rollout_id
 from models.rollout import RolloutResult
 from models.stack import StackRecord
 from runtime.catalog_file import CatalogError, load_catalog
 from runtime.client import TemporalUnreachableError, connect
-from runtime.settings import Settings
+from runtime.settings import Settings, load_settings
 from starters.exits import CommandError, Exit
 from workflows.rollout import Rollout
 
@@ -32,7 +32,7 @@ class Session:
 
     @classmethod
     def open(cls, catalog: Path | None = None) -> "Session":
-        settings = Settings()
+        settings = load_settings()
         if catalog:
             settings = settings.model_copy(update={"catalog": catalog})
         return cls(settings=settings, stack=read_record(settings.home))

@@ -19,7 +19,7 @@ from starters.session import Session
 
 
 def status(
-    service: Annotated[str | None, typer.Argument(metavar="[SERVICE]", help="one service; all without")] = None,
+    service: Annotated[str | None, typer.Argument(metavar="SERVICE", help="one service; all without")] = None,
     watch: Annotated[bool, typer.Option("--watch", "-w", help="watch until the rollout has ended")] = False,
     catalog: CatalogOption = None,
     as_json: JsonOption = False,

@@ -13,7 +13,7 @@ from devstack.voice import TerminalConsole, Voice
 from models.quantities import HostPort
 from models.stack import StackRecord
 from providers.errors import ProviderError
-from runtime.settings import Settings
+from runtime.settings import Settings, load_settings
 from starters.exits import CommandError, Exit
 from starters.options import CatalogOption
 from workers.wiring import halt_instances, restore_instances
@@ -21,7 +21,7 @@ from workers.wiring import halt_instances, restore_instances
 
 def up(catalog: CatalogOption = None) -> None:
     """Run Temporal, Envoy and the workers on this machine, until Ctrl-C; what runs is stopped in order."""
-    settings = Settings()
+    settings = load_settings()
     if catalog:
         settings = settings.model_copy(update={"catalog": catalog})
     raise typer.Exit(run_up(settings))

@@ -18,7 +18,7 @@ def worker(
     groups: Annotated[
         list[str],
         typer.Argument(
-            metavar="GROUP...", help=f"which work to take: {', '.join(group.queue for group in GROUPS)}, or all"
+            metavar="GROUP", help=f"which work to take: {', '.join(group.queue for group in GROUPS)}, or all"
         ),
     ],
 ) -> None:

@@ -4,9 +4,9 @@ import asyncio
 from pathlib import Path
 
 import pytest
+
 from devstack.temporal_cli import find_temporal_cli
 from devstack.test_server import find_test_server
-
 from runtime.settings import Settings
 
 

@@ -26,7 +26,7 @@ HEARTBEAT_THROTTLE = timedelta(milliseconds=800)
 """People watch a rollout by its heartbeats, read every second; the SDK would send one a minute."""
 
 STICKY_PATIENCE = timedelta(seconds=3)
-"""How long a decision waits for the worker that had the workflow in memory before another replays it. A worker that died
+"""How long a decision waits for the worker that holds the workflow before another replays it. A worker that died
 would otherwise hold a rollback up for 10 s, the SDK's default."""
 
 FAREWELL = timedelta(seconds=15)

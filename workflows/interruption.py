@@ -10,8 +10,14 @@ from temporalio.exceptions import is_cancelled_exception
 Result = TypeVar("Result")
 
 
-async def unless(interrupted: Callable[[], bool], work: Awaitable[Result]) -> Result | None:
-    """Finish the work and return its result; or, once `interrupted` is true, cancel it and return None."""
+class InterruptedWorkError(Exception):
+    """The work was cancelled because of a message."""
+
+
+async def unless(interrupted: Callable[[], bool], work: Awaitable[Result]) -> Result:
+    """Finish the work and return its result; or, once `interrupted` is true, cancel it, wait until it has ended, and
+    raise InterruptedWorkError. Work that ends in spite of being cancelled keeps its result.
+    """
     task = asyncio.ensure_future(work)
     try:
         await workflow.wait_condition(lambda: task.done() or interrupted())
@@ -22,6 +28,6 @@ async def unless(interrupted: Callable[[], bool], work: Awaitable[Result]) -> Re
     try:
         return task.result()
     except (asyncio.CancelledError, Exception) as error:
-        if is_cancelled_exception(error):
-            return None
+        if interrupted() and is_cancelled_exception(error):
+            raise InterruptedWorkError from error
         raise

@@ -25,9 +25,11 @@ QUICK_READ = ActivityConfig(
 
 EFFECT = ActivityConfig(
     # A change on the way forward: patient for about five minutes, long enough for what it talks to to be restarted,
-    # and short enough that a rollout does not hang for hours on something that is gone.
+    # and short enough that a rollout does not hang for hours on something that is gone. Like a start, a cancelled
+    # change is waited for, so that it cannot come after the one that undoes it.
     start_to_close_timeout=timedelta(seconds=30),
     heartbeat_timeout=timedelta(seconds=10),
+    cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
     retry_policy=RetryPolicy(
         initial_interval=timedelta(milliseconds=300),
         maximum_interval=timedelta(seconds=10),

@@ -1,17 +1,16 @@
 """A rollout: a new version takes over a service's traffic step by step, or is taken back."""
 
 import asyncio
-from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import assert_never
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError, ApplicationError
+from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
     from analysis.rollout_plan import starting_point, steps_for
     from models.ids import Version
-    from models.judgement import Outcome, Verdict
+    from models.judgement import Verdict
     from models.quantities import format_percent
     from models.rollout import (
         Acknowledgement,
@@ -31,19 +30,11 @@ with workflow.unsafe.imports_passed_through():
     )
     from models.temporal_names import ROLLOUT_WORKFLOW
     from models.traffic import TrafficSplit
-    from workflows.interruption import unless
     from workflows.rollout_journal import Journal
     from workflows.rollout_orders import Orders
+    from workflows.rollout_watching import RolloutStoppedError, Watching, stop_if_aborted, unless_aborted
     from workflows.rollout_world import World
     from workflows.undo import UndoStack, must_happen, shielded
-
-
-class RolloutStoppedError(Exception):
-    """The rollout does not go through; what was done is to be undone."""
-
-    def __init__(self, reason: str, verdict: Verdict | None = None) -> None:
-        super().__init__(reason)
-        self.verdict = verdict
 
 
 @workflow.defn(name=ROLLOUT_WORKFLOW)
@@ -57,6 +48,8 @@ class Rollout:
         self._world = World(request)
         self._undo = UndoStack(self._journal.note)
         self._orders = Orders()
+        self._watching = Watching(self._world, self._orders, self._journal)
+        self._promoted = False
         self._exposed_at: datetime | None = None
         self._decided_at: datetime | None = None
         self._off_at: datetime | None = None
@@ -69,8 +62,11 @@ class Rollout:
         except RolloutStoppedError as stop:
             outcome = await self._go_back(str(stop), stop.verdict)
         except asyncio.CancelledError:
-            await self._go_back("the workflow was cancelled", None)
-            raise
+            if self._promoted:
+                outcome = self._end(Phase.PROMOTED, f"{self._version} serves all traffic")
+            else:
+                await self._go_back("the workflow was cancelled", None)
+                raise
         await workflow.wait_condition(workflow.all_handlers_finished)
         return self._result(outcome)
 
@@ -81,6 +77,8 @@ class Rollout:
             for index, state in enumerate(self._journal.state.steps):
                 await self._carry_out(index, state.step)
         except ActivityError as error:
+            if is_cancelled_exception(error):
+                raise asyncio.CancelledError from error
             raise RolloutStoppedError(_message(error)) from error
         return self._end(Phase.PROMOTED, f"{self._version} serves all traffic")
 
@@ -102,7 +100,8 @@ class Rollout:
 
     async def _prepare(self) -> bool:
         """Find out what is there and plan; False when the version is stable already."""
-        split, running = await self._world.traffic(), await self._world.instances()
+        split = await unless_aborted(self._orders, self._world.traffic())
+        running = await unless_aborted(self._orders, self._world.instances())
         found = starting_point(self._version, split, running, wanted=self._request.spec.deploy.instances)
         self._stable = found.stable
         if found.unchanged:
@@ -118,15 +117,15 @@ class Rollout:
 
     async def _carry_out(self, index: int, step: Step) -> None:
         if isinstance(step, SetWeight | Promote):
-            await self._hold_while_paused()
-        self._stop_if_aborted()
+            await self._watching.hold_while_paused()
+        stop_if_aborted(self._orders)
         if isinstance(step, SetWeight | Bake | Gate) and self._orders.promote:
             self._journal.mark(index, StepStatus.SKIPPED)
             return
         self._journal.mark(index, StepStatus.ACTIVE)
         try:
             await self._perform(step)
-        except BaseException:
+        except (Exception, asyncio.CancelledError):
             self._journal.mark(index, StepStatus.FAILED)
             raise
         self._journal.mark(index, StepStatus.DONE)
@@ -138,9 +137,9 @@ class Rollout:
             case SetWeight(weight=weight):
                 await self._set_weight(weight)
             case Bake(duration=duration):
-                await self._bake(duration)
+                await self._watching.bake(duration)
             case Gate():
-                await self._ask(f"approve {self._version} at {format_percent(self._journal.state.weight)}?")
+                await self._watching.ask(f"approve {self._version} at {format_percent(self._journal.state.weight)}?")
             case Promote():
                 await self._promote()
             case Retire():
@@ -151,11 +150,10 @@ class Rollout:
     async def _deploy(self) -> None:
         if self._version != self._stable:
             self._undo.push(f"stopped {self._version}", lambda: self._world.stop(self._version))
-        started = await unless(self._orders.aborted, self._world.start(self._version))
-        self._stop_if_aborted()
-        if started:
-            self._journal.update(instances=started.instances)
-            self._journal.note(f"{len(started.instances)} of {len(started.instances)} of {self._version} are ready")
+        started = await unless_aborted(self._orders, self._world.start(self._version))
+        stop_if_aborted(self._orders)
+        self._journal.update(instances=started.instances)
+        self._journal.note(f"{len(started.instances)} of {len(started.instances)} of {self._version} are ready")
 
     async def _set_weight(self, weight: float) -> None:
         self._exposed_at = self._exposed_at or workflow.now()
@@ -168,6 +166,7 @@ class Rollout:
         self._journal.enter(Phase.PROMOTING)
         await self._split(TrafficSplit(stable=self._version))
         self._undo.clear()
+        self._promoted = True
         self._journal.update(weight=100.0)
         self._journal.note(f"{self._version} is promoted")
 
@@ -182,7 +181,8 @@ class Rollout:
         dead = [version for version, share in split.weights().items() if share > 0 and not running.of(version)]
         if dead:
             raise RolloutStoppedError(f"no instance of {dead[0]} lives any more")
-        await self._world.split(split, running)
+        await unless_aborted(self._orders, self._world.split(split, running))
+        stop_if_aborted(self._orders)
 
     def _undo_traffic_name(self) -> str:
         return f"returned all traffic to {self._stable}" if self._stable else "removed the route"
@@ -194,53 +194,6 @@ class Rollout:
             await self._world.remove_traffic()
         self._off_at = workflow.now()
         self._journal.update(weight=0.0)
-
-    async def _bake(self, duration: timedelta) -> None:
-        remaining = duration
-        while remaining > timedelta() and not self._orders.promote:
-            await self._hold_while_paused()
-            began = workflow.now()
-            verdict = await self._watch(remaining, until=self._orders.interrupts_a_bake)
-            remaining -= workflow.now() - began
-            if verdict and verdict.outcome is Outcome.INCONCLUSIVE:
-                await self._ask(
-                    f"the metrics do not tell whether {self._version} is healthy ({verdict.reason}); go on?"
-                )
-                return
-            if verdict:
-                return
-
-    async def _ask(self, question: str) -> None:
-        """Wait for a person, watching meanwhile."""
-        approvals = self._orders.approvals
-        self._orders.asking = True
-        self._journal.enter(Phase.AWAITING_APPROVAL, question)
-        self._journal.note(f"waiting: {question}")
-        await self._watch(None, until=lambda: self._orders.approvals > approvals or self._orders.promote)
-        self._orders.asking = False
-        self._journal.enter(Phase.PROGRESSING)
-
-    async def _hold_while_paused(self) -> None:
-        if not self._orders.paused:
-            return
-        self._journal.enter(Phase.PAUSED)
-        await self._watch(None, until=lambda: not self._orders.paused or self._orders.promote)
-        self._journal.enter(Phase.PROGRESSING)
-
-    async def _watch(self, bake: timedelta | None, *, until: Callable[[], bool]) -> Verdict | None:
-        """Watch for as long as asked or until a message; an unhealthy verdict or an abort stops the rollout."""
-        verdict = await unless(lambda: self._orders.aborted() or until(), self._world.watch(self._stable, bake))
-        self._stop_if_aborted()
-        if verdict:
-            self._journal.update(verdict=verdict)
-            self._journal.note(f"{verdict.outcome}: {verdict.reason}")
-            if verdict.outcome is Outcome.UNHEALTHY:
-                raise RolloutStoppedError(f"{self._version} is unhealthy: {verdict.reason}", verdict)
-        return verdict
-
-    def _stop_if_aborted(self) -> None:
-        if self._orders.abort_reason:
-            raise RolloutStoppedError(self._orders.abort_reason)
 
     def _old(self) -> Version:
         if self._stable is None:

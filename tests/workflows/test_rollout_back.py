@@ -115,6 +115,50 @@ async def test_abort_while_instances_start_stops_them_without_touching_traffic(b
     assert world.effects == ["start v2", "stop v2"]
 
 
+@pytest.mark.parametrize("effect", ["traffic v1=90 v2=10", "current"])
+async def test_abort_does_not_wait_for_a_router_that_does_not_answer(bench: Bench, effect: str) -> None:
+    world = FakeWorld()
+    world.endless.add(effect)
+    handle = await bench.start(world)
+    await world.stuck.wait()
+    await handle.execute_update(Rollout.abort, ADA)
+    result = await handle.result()
+    world.endless.clear()
+
+    assert result.reason == "aborted by ada"
+    assert world.split == TrafficSplit(stable="v1")
+    assert "v2" not in world.alive
+
+
+@pytest.mark.parametrize("effect", ["traffic v1=90 v2=10", "start"])
+async def test_cancelling_it_while_something_is_under_way_takes_the_version_back(bench: Bench, effect: str) -> None:
+    world = FakeWorld()
+    world.endless.add(effect)
+    handle = await bench.start(world)
+    await (world.starting if effect == "start" else world.stuck).wait()
+    await handle.cancel()
+    with pytest.raises(WorkflowFailureError) as failure:
+        await handle.result()
+
+    assert isinstance(failure.value.cause, CancelledError)
+    assert world.split == TrafficSplit(stable="v1")
+    assert "v2" not in world.alive
+
+
+async def test_cancelling_it_after_the_promotion_changes_nothing(bench: Bench) -> None:
+    world = FakeWorld()
+    world.endless.add("stop v1")
+    handle = await bench.start(world)
+    await world.stuck.wait()
+    await handle.cancel()
+    world.endless.clear()
+    result = await handle.result()
+
+    assert result.outcome is Phase.PROMOTED
+    assert world.effects[-1] == "stop v1"
+    assert world.split == TrafficSplit(stable="v2")
+
+
 async def test_cancelling_the_workflow_takes_the_version_back_first(bench: Bench) -> None:
     world = FakeWorld()
     world.endless.add("watch")

@@ -29,6 +29,7 @@ class FakeWorld:
         self.failures: dict[str, deque[ApplicationError]] = defaultdict(deque)
         self.watching = asyncio.Event()
         self.starting = asyncio.Event()
+        self.stuck = asyncio.Event()
         self.watches: list[Watch] = []
 
     def fail(self, effect: str, message: str, *, times: int = 1, retryable: bool = False) -> None:
@@ -42,11 +43,13 @@ class FakeWorld:
 
     async def current(self, asked: ReadTraffic) -> CurrentTraffic:
         self._may_fail("current")
+        await self._may_hang("current")
         return CurrentTraffic(split=self.split)
 
     async def apply(self, asked: SetTraffic) -> Done:
         shares = " ".join(f"{version}={share:g}" for version, share in asked.split.weights().items())
         self._may_fail(f"traffic {shares}")
+        await self._may_hang(f"traffic {shares}")
         assert {backend.version for backend in asked.backends} == set(asked.split.weights())
         self.split = asked.split
         self.effects.append(f"traffic {shares}")
@@ -83,6 +86,7 @@ class FakeWorld:
 
     async def stop(self, asked: StopVersion) -> Done:
         self._may_fail(f"stop {asked.version}")
+        await self._may_hang(f"stop {asked.version}")
         self.alive.pop(asked.version, None)
         self.effects.append(f"stop {asked.version}")
         return Done()
@@ -93,6 +97,13 @@ class FakeWorld:
                 an_instance(version, slot) for version in sorted(self.alive) for slot in range(self.alive[version])
             )
         )
+
+    async def _may_hang(self, effect: str) -> None:
+        """What is in `endless` takes until it is cancelled or taken out of there."""
+        while effect in self.endless:
+            self.stuck.set()
+            activity.heartbeat()
+            await asyncio.sleep(0.05)
 
     @staticmethod
     async def _until_cancelled() -> NoReturn:

@@ -1,0 +1,95 @@
+"""The part of a rollout in which it stays where it is: baking, paused, or waiting for a person. It always watches."""
+
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from datetime import timedelta
+from typing import TypeVar
+
+from temporalio import workflow
+
+with workflow.unsafe.imports_passed_through():
+    from models.judgement import Outcome, Verdict
+    from models.rollout import Phase
+    from workflows.interruption import InterruptedWorkError, unless
+    from workflows.rollout_journal import Journal
+    from workflows.rollout_orders import Orders
+    from workflows.rollout_world import World
+
+Result = TypeVar("Result")
+
+
+class RolloutStoppedError(Exception):
+    """The rollout does not go through; what was done is to be undone."""
+
+    def __init__(self, reason: str, verdict: Verdict | None = None) -> None:
+        super().__init__(reason)
+        self.verdict = verdict
+
+
+class Watching:
+    """Each method returns when the rollout may go on. All raise RolloutStoppedError and ActivityError."""
+
+    def __init__(self, world: World, orders: Orders, journal: Journal) -> None:
+        self._world = world
+        self._orders = orders
+        self._journal = journal
+
+    async def bake(self, duration: timedelta) -> None:
+        """Watch for the duration, not counting pauses; ask a person when the metrics do not tell."""
+        remaining = duration
+        while remaining > timedelta() and not self._orders.promote:
+            await self.hold_while_paused()
+            began = workflow.now()
+            verdict = await self._watch(remaining, until=self._orders.interrupts_a_bake)
+            remaining -= workflow.now() - began
+            if verdict and verdict.outcome is Outcome.INCONCLUSIVE:
+                version = self._journal.state.version
+                await self.ask(f"the metrics do not tell whether {version} is healthy ({verdict.reason}); go on?")
+            if verdict:
+                return
+
+    async def ask(self, question: str) -> None:
+        """Wait until a person approves."""
+        approvals = self._orders.approvals
+        self._orders.asking = True
+        self._journal.enter(Phase.AWAITING_APPROVAL, question)
+        self._journal.note(f"waiting: {question}")
+        await self._watch(None, until=lambda: self._orders.approvals > approvals or self._orders.promote)
+        self._orders.asking = False
+        self._journal.enter(Phase.PROGRESSING)
+
+    async def hold_while_paused(self) -> None:
+        if not self._orders.paused:
+            return
+        self._journal.enter(Phase.PAUSED)
+        await self._watch(None, until=lambda: not self._orders.paused or self._orders.promote)
+        self._journal.enter(Phase.PROGRESSING)
+
+    async def _watch(self, bake: timedelta | None, *, until: Callable[[], bool]) -> Verdict | None:
+        """Watch for as long as asked or until a message; an unhealthy verdict or an abort stops the rollout."""
+        watching = self._world.watch(self._journal.state.stable, bake)
+        verdict = None
+        with suppress(InterruptedWorkError):
+            verdict = await unless(lambda: self._orders.aborted() or until(), watching)
+        stop_if_aborted(self._orders)
+        if verdict:
+            self._journal.update(verdict=verdict)
+            self._journal.note(f"{verdict.outcome}: {verdict.reason}")
+            if verdict.outcome is Outcome.UNHEALTHY:
+                version = self._journal.state.version
+                raise RolloutStoppedError(f"{version} is unhealthy: {verdict.reason}", verdict)
+        return verdict
+
+
+async def unless_aborted(orders: Orders, work: Awaitable[Result]) -> Result:
+    """Finish the work, or cancel it for an abort and raise RolloutStoppedError."""
+    try:
+        return await unless(orders.aborted, work)
+    except InterruptedWorkError:
+        stop_if_aborted(orders)
+        raise
+
+
+def stop_if_aborted(orders: Orders) -> None:
+    if orders.abort_reason:
+        raise RolloutStoppedError(orders.abort_reason)
