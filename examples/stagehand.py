@@ -42,7 +42,8 @@ class Stagehand:
     def __init__(self, cwd: Path, env: Mapping[str, str]) -> None:
         self._cwd = cwd
         self._env = env
-        self._running: list[tuple[str, Program]] = []
+        self._started: list[Program] = []
+        self._lasting: dict[str, Program] = {}
         self._holding = False
         self._received: int | None = None
 
@@ -57,14 +58,14 @@ class Stagehand:
     ) -> None:
         for number in _ENDING:
             signal.signal(number, self._on_impatience)
-        for _, program in reversed(self._running):
+        for program in reversed(self._started):
             _end(program)
 
     def start(self, name: str, command: Sequence[str], log: Path) -> Program:
         """Start what runs as long as the demo."""
         with log.open("ab") as output, self._no_interruption():
             program = self._spawn(command, output, output)
-            self._running.append((name, program))
+            self._lasting[name] = program
         return program
 
     def run(self, command: Sequence[str]) -> tuple[int, bytes]:
@@ -84,13 +85,13 @@ class Stagehand:
             time.sleep(_LOOK_EVERY_SECONDS)
 
     def check(self) -> None:
-        for name, program in self._running:
+        for name, program in self._lasting.items():
             if program.poll() is not None:
                 raise ProgramDiedError(f"{name} ended by itself, with exit code {program.returncode}")
 
     def _spawn(self, command: Sequence[str], output: IO[bytes] | int, errors: IO[bytes] | int) -> Program:
         """In a session of its own, so that Ctrl-C reaches the demo alone."""
-        return subprocess.Popen(
+        program = subprocess.Popen(
             command,
             cwd=self._cwd,
             env=self._env,
@@ -99,6 +100,8 @@ class Stagehand:
             stderr=errors,
             start_new_session=True,
         )
+        self._started.append(program)
+        return program
 
     @contextmanager
     def _no_interruption(self) -> Iterator[None]:
@@ -119,9 +122,8 @@ class Stagehand:
     def _on_impatience(self, number: int, _frame: FrameType | None) -> None:
         if number == signal.SIGPIPE:
             return
-        for _, program in self._running:
-            with suppress(ProcessLookupError):
-                program.send_signal(signal.SIGTERM)
+        for program in self._started:
+            program.terminate()
 
 
 def _end(program: Program, number: int = signal.SIGTERM) -> None:

@@ -74,6 +74,8 @@ def picture(seen: Observation) -> RenderableType:
     ]
     if seen.progress and not state.phase.final:
         parts.append(_health(state, seen.progress))
+        if seen.progress.problem:
+            parts.append(Text(f"  {_blind(seen.progress.problem)}", "yellow"))
     if state.question:
         parts.append(Text(f"  {state.question}  →  holdfast approve {state.ref.service} | abort", "bold yellow"))
     if state.reason:
@@ -122,6 +124,10 @@ def _figures(health: VersionHealth) -> tuple[str, str, str]:
     return f"{health.requests_per_second:.1f}", f"{health.errors} ({share})", p95
 
 
+def _blind(problem: str) -> str:
+    return f"no metrics now, and time without does not count: {problem}"
+
+
 class Lines:
     """Tells what is new since the last look, a line each, so that a log of it reads well."""
 
@@ -140,9 +146,10 @@ class Lines:
             self._phase_change(seen.state)
         if seen.state and seen.progress and not seen.state.phase.final:
             self._metrics(seen.state, seen.progress)
-        if seen.open and seen.trouble and seen.trouble != self._trouble:
-            self._say(datetime.now(UTC), seen.trouble)
-        self._trouble = seen.trouble
+        trouble = seen.trouble or (_blind(seen.progress.problem) if seen.progress and seen.progress.problem else None)
+        if seen.open and trouble and trouble != self._trouble:
+            self._say(datetime.now(UTC), trouble)
+        self._trouble = trouble
 
     def _events(self, state: RolloutState) -> None:
         for entry in state.timeline:
@@ -159,7 +166,8 @@ class Lines:
 
     def _metrics(self, state: RolloutState, progress: WatchProgress) -> None:
         now = datetime.now(UTC)
-        if self._metrics_at and now - self._metrics_at < self.METRICS_EVERY:
+        nothing_yet = progress.ticks <= 1 or progress.problem  # figures are differences between two readings
+        if nothing_yet or (self._metrics_at and now - self._metrics_at < self.METRICS_EVERY):
             return
         self._metrics_at = now
         pairs = [(state.stable, progress.stable), (state.version, progress.candidate)]

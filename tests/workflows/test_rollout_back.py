@@ -68,10 +68,10 @@ async def test_a_failed_first_deployment_leaves_nothing(bench: Bench) -> None:
     assert world.alive == {}
 
 
-async def test_a_router_that_is_not_there_fails_it_before_anything_changes(bench: Bench) -> None:
+async def test_a_router_that_is_not_there_fails_it_before_anything_changes(fresh_bench: Bench) -> None:
     world = FakeWorld()
     world.fail("current", "Envoy's admin interface does not answer", times=20, retryable=True)
-    result = await (await bench.start(world)).result()
+    result = await (await fresh_bench.start(world)).result()
 
     assert result.outcome is Phase.FAILED
     assert "Envoy" in result.reason
@@ -181,12 +181,12 @@ async def test_cancelling_the_workflow_takes_the_version_back_first(bench: Bench
     assert world.effects[-2:] == RETURNED
 
 
-async def test_an_undo_that_is_refused_is_asked_again_until_it_is_done(bench: Bench) -> None:
+async def test_an_undo_that_is_refused_is_asked_again_until_it_is_done(fresh_bench: Bench) -> None:
     world = FakeWorld()
     world.verdicts.append(unhealthy())
     world.fail("traffic v1=100", "the router says no", times=5)
     world.fail("stop v2", "the host says no", times=5)
-    handle = await bench.start(world)
+    handle = await fresh_bench.start(world)
     result = await handle.result()
     ended = await state(handle)
 
@@ -205,10 +205,10 @@ async def test_a_weight_that_cannot_be_set_takes_the_version_back(bench: Bench) 
     assert world.effects[-2:] == RETURNED
 
 
-async def test_a_short_outage_of_the_router_is_waited_for(bench: Bench) -> None:
+async def test_a_short_outage_of_the_router_is_waited_for(fresh_bench: Bench) -> None:
     world = FakeWorld()
     world.fail("traffic v1=50 v2=50", "Envoy does not answer", times=10, retryable=True)
-    result = await (await bench.start(world)).result()
+    result = await (await fresh_bench.start(world)).result()
 
     assert result.outcome is Phase.PROMOTED
 

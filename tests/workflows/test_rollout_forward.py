@@ -142,10 +142,10 @@ async def test_a_pause_before_the_first_weight_sends_no_traffic(bench: Bench) ->
     assert result.outcome is Phase.PROMOTED
 
 
-async def test_stopping_the_old_version_is_tried_until_it_is_done(bench: Bench) -> None:
+async def test_stopping_the_old_version_is_tried_until_it_is_done(fresh_bench: Bench) -> None:
     world = FakeWorld()
     world.fail("stop v1", "the host is gone", times=3)
-    handle = await bench.start(world)
+    handle = await fresh_bench.start(world)
     result = await handle.result()
     ended = await state(handle)
 
