@@ -2,7 +2,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 SETUP := .venv/.set-up
 
-.PHONY: setup demo test check record format lock clean
+.PHONY: setup demo test crash check exit-codes pictures record format lock clean
 
 setup: $(SETUP)
 
@@ -22,11 +22,23 @@ demo: setup
 test: setup
 	$(BIN)/pytest -n $${HOLDFAST_TEST_JOBS:-2} --dist worksteal
 
+# Every death of the matrix, of which `test` runs some.
+crash: setup
+	HOLDFAST_CRASH=full $(BIN)/pytest tests/crash -n $${HOLDFAST_TEST_JOBS:-2} --dist worksteal
+
 check: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
+
+# Counts wrong exit codes of 200 short commands on a busy machine; three minutes.
+exit-codes: setup
+	@$(BIN)/python -m benchmarks.exit_codes
+
+# Takes the pictures in docs/images/ from real rollouts; ui.png wants chromium.
+pictures: setup
+	@$(BIN)/python -m docs.images.make
 
 # Records the histories that tests/replay/ lacks; a released one is never recorded anew.
 record: setup

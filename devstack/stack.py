@@ -26,9 +26,12 @@ from models.temporal_names import TaskQueue
 from providers.envoy_files import write_bootstrap
 from providers.host_ports import free_ports, holder_of, is_free, process_started
 
-__all__ = ["Addresses", "Hook", "Stack", "StackConfig", "read_record"]
+__all__ = ["WORKER_COMMAND", "Addresses", "Hook", "Stack", "StackConfig", "read_record"]
 
 T = TypeVar("T")
+
+WORKER_COMMAND = (sys.executable, "-m", "starters.main", "worker")
+"""Runs a worker, given the name of its queue group."""
 
 _SERVES_WITHIN = timedelta(seconds=30)
 _WORKERS_SERVE_WITHIN = timedelta(seconds=60)
@@ -52,7 +55,7 @@ class StackConfig:
     ui_port: int = 8233
     envoy_admin_port: int = 19901
     worker_groups: Sequence[str] = tuple(TaskQueue)
-    worker_command: Sequence[str] = (sys.executable, "-m", "starters.main", "worker")
+    worker_command: Sequence[str] = WORKER_COMMAND
     worker_env: Mapping[str, str] = field(default_factory=dict)
     worker_grace: timedelta = timedelta(seconds=45)
 

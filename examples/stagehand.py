@@ -61,12 +61,10 @@ class Stagehand:
         for program in reversed(self._started):
             _end(program)
 
-    def start(self, name: str, command: Sequence[str], log: Path) -> Program:
+    def start(self, name: str, command: Sequence[str], log: Path) -> None:
         """Start what runs as long as the demo."""
         with log.open("ab") as output, self._no_interruption():
-            program = self._spawn(command, output, output)
-            self._lasting[name] = program
-        return program
+            self._lasting[name] = self._spawn(command, output, output)
 
     def run(self, command: Sequence[str]) -> tuple[int, bytes]:
         """Run to its end a program that tells its story to our output. Returns its exit code and standard output."""

@@ -114,7 +114,7 @@ def _health(state: RolloutState, progress: WatchProgress) -> Table:
     rows = [(state.stable, progress.stable), (state.version, progress.candidate)]
     for version, health in rows:
         if version:
-            table.add_row(f"  {version}", *_figures(health))
+            table.add_row(Text(f"  {version}"), *_figures(health))
     return table
 
 

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from analysis.rollout_view import PHASE_WORDS, weights_line
 from models.ids import ServiceRef
@@ -66,10 +67,12 @@ async def _all(session: Session, *, as_json: bool) -> None:
     table = Table("service", "version", "phase", "traffic", "reason", box=None, header_style="dim")
     for ref, one in zip(client_refs, seen, strict=True):
         state = one.state
-        if state:
-            table.add_row(ref.service, state.version, PHASE_WORDS[state.phase], weights_line(state), state.reason)
-        else:
-            table.add_row(ref.service, "–", one.trouble or "never rolled out", "–", "")
+        cells = (
+            (ref.service, state.version, PHASE_WORDS[state.phase], weights_line(state), state.reason)
+            if state
+            else (ref.service, "–", one.trouble or "never rolled out", "–", "")
+        )
+        table.add_row(*(Text(cell) for cell in cells))  # a reason holds what people wrote, brackets and all
     Console().print(table)
 
 

@@ -3,12 +3,13 @@
 import asyncio
 import signal
 import sys
+from collections.abc import Sequence
 from functools import partial
 
 import typer
 
 from devstack.errors import AlreadyRunning, StackError
-from devstack.stack import Addresses, Stack, StackConfig
+from devstack.stack import WORKER_COMMAND, Addresses, Stack, StackConfig
 from devstack.voice import TerminalConsole, Voice
 from models.quantities import HostPort
 from models.stack import StackRecord
@@ -27,15 +28,15 @@ def up(catalog: CatalogOption = None) -> None:
     raise typer.Exit(run_up(settings))
 
 
-def run_up(settings: Settings) -> int:
+def run_up(settings: Settings, *, worker_command: Sequence[str] = WORKER_COMMAND) -> int:
     """Serve until SIGINT, SIGTERM or SIGHUP; a second one stops without patience. Returns the exit code.
 
-    Raises CommandError when the stack cannot be started.
+    `worker_command` is given the name of a queue group. Raises CommandError when the stack cannot be started.
     """
     console = TerminalConsole(file=sys.stdout)
     voice = Voice(console)
     try:
-        asyncio.run(_serve(settings, voice, text_logs=console.is_terminal))
+        asyncio.run(_serve(_config(settings, worker_command, text_logs=console.is_terminal), settings, voice))
     except AlreadyRunning as running:
         voice.show(_already(running))
     except (StackError, ProviderError, OSError) as error:
@@ -43,9 +44,9 @@ def run_up(settings: Settings) -> int:
     return Exit.OK
 
 
-async def _serve(settings: Settings, voice: Voice, *, text_logs: bool) -> None:
+async def _serve(config: StackConfig, settings: Settings, voice: Voice) -> None:
     stack = Stack(
-        _config(settings, text_logs=text_logs),
+        config,
         voice,
         on_started=partial(_restore, settings, voice),
         on_stopping=partial(_halt, settings, voice),
@@ -58,7 +59,7 @@ async def _serve(settings: Settings, voice: Voice, *, text_logs: bool) -> None:
     voice.say("Everything is stopped; `holdfast up` goes on where this ended.")
 
 
-def _config(settings: Settings, *, text_logs: bool) -> StackConfig:
+def _config(settings: Settings, worker_command: Sequence[str], *, text_logs: bool) -> StackConfig:
     env = {"HOLDFAST_CATALOG": str(settings.catalog.absolute())}
     if text_logs and settings.log_format == "auto":
         env["HOLDFAST_LOG_FORMAT"] = "text"  # a worker sees our pipe, and not the terminal behind it
@@ -71,6 +72,7 @@ def _config(settings: Settings, *, text_logs: bool) -> StackConfig:
         temporal_port=settings.temporal_port,
         ui_port=settings.ui_port,
         envoy_admin_port=settings.envoy_admin_port,
+        worker_command=worker_command,
         worker_env=env,
     )
 

@@ -11,7 +11,7 @@ from datetime import timedelta
 
 from temporalio.client import Client
 from temporalio.runtime import Runtime
-from temporalio.worker import Worker
+from temporalio.worker import Interceptor, Worker
 
 from models.quantities import HostPort, format_duration
 from runtime.client import connect_when_up
@@ -40,7 +40,13 @@ class WorkerFailedError(Exception):
     """A worker ended though nobody asked it to; the sentence names its queue and the reason."""
 
 
-async def run_workers(groups: Sequence[Group], settings: Settings, *, address: HostPort | None = None) -> None:
+async def run_workers(
+    groups: Sequence[Group],
+    settings: Settings,
+    *,
+    address: HostPort | None = None,
+    interceptors: Sequence[Interceptor] = (),
+) -> None:
     """Run the workers of these groups until SIGTERM or SIGINT; a second signal ends the process at once.
 
     `address` is where the local stack's Temporal is, used unless settings name a server. While Temporal is away this
@@ -57,16 +63,14 @@ async def run_workers(groups: Sequence[Group], settings: Settings, *, address: H
             client = await connect_when_up(settings, stopping, address=address, runtime=runtime)
             if client is not None:
                 async with Adapters(settings) as adapters:
-                    await _work(groups, client, adapters, status, stopping)
+                    workers = [_worker(group, client, adapters, interceptors) for group in groups]
+                    await _work(groups, workers, status, stopping)
             logger.info("Worker stopped")
     finally:
         await asyncio.to_thread(flush_sentry)
 
 
-async def _work(
-    groups: Sequence[Group], client: Client, adapters: Adapters, status: Status, stopping: asyncio.Event
-) -> None:
-    workers = [_worker(group, client, adapters) for group in groups]
+async def _work(groups: Sequence[Group], workers: Sequence[Worker], status: Status, stopping: asyncio.Event) -> None:
     runs = [asyncio.create_task(worker.run(), name=worker.task_queue) for worker in workers]
     status.connected(workers)
     asked = asyncio.create_task(stopping.wait())
@@ -93,12 +97,13 @@ async def _ended(tasks: Sequence[asyncio.Task[None]], bound: timedelta) -> None:
         os._exit(1)
 
 
-def _worker(group: Group, client: Client, adapters: Adapters) -> Worker:
+def _worker(group: Group, client: Client, adapters: Adapters, interceptors: Sequence[Interceptor]) -> Worker:
     return Worker(
         client,
         task_queue=group.queue,
         workflows=group.workflows,
         activities=group.activities(adapters),
+        interceptors=interceptors,
         max_concurrent_activities=group.concurrent_activities,
         max_concurrent_workflow_tasks=group.concurrent_workflow_tasks,
         max_cached_workflows=group.cached_workflows,

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,7 +62,8 @@ class Shop:
 class Platform:
     """`holdfast up` in a folder, and the command against it."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, up_command: Sequence[str] = (*HOLDFAST, "up")) -> None:
+        self._up_command = up_command
         self.folder = folder
         self.home = folder / "home"
         self.env = environment(self.home)
@@ -72,7 +73,7 @@ class Platform:
     def start(self) -> None:
         with self.log.open("ab") as log:
             self._up = subprocess.Popen(
-                [*HOLDFAST, "up"], cwd=ROOT, env=self.env, stdout=log, stderr=log, start_new_session=True
+                self._up_command, cwd=ROOT, env=self.env, stdout=log, stderr=log, start_new_session=True
             )
         until(self._is_up_or_fails, "the stack to be up", within=120)
 
@@ -138,12 +139,32 @@ class Platform:
         process.kill()
         until(lambda: not process.is_running() or process.status() == psutil.STATUS_ZOMBIE, f"{words} to die")
 
-    def shop(self, *, bake: str = "4s", instances: int = 2, approval: bool = False, **judge: object) -> Shop:
+    def instances(self, service: str) -> dict[str, int]:
+        """How many instances of each version of a service live, by the logs under this home that they hold open."""
+        found: dict[str, int] = {}
+        for process in self.processes():
+            with suppress(psutil.Error, OSError):
+                command = process.cmdline()
+                output = Path(f"/proc/{process.pid}/fd/1").readlink()
+                if "examples.shop.server" in command and f"/{service}/" in str(output):
+                    version = command[command.index("--version") + 1]
+                    found[version] = found.get(version, 0) + 1
+        return found
+
+    def shop(
+        self,
+        *,
+        bake: str = "4s",
+        instances: int = 2,
+        approval: bool = False,
+        steps: Sequence[Mapping[str, object]] = (),
+        **judge: object,
+    ) -> Shop:
         name = f"shop-{uuid.uuid4().hex[:8]}"
         port = free_port()
         catalog = self.folder / f"{name}.yaml"
         judge = {"min_requests": 20, "rules": [{"metric": "error_rate", "at_most": "5%"}], **judge}
-        steps = [{"weight": "10%", "bake": bake, "approval": approval}, {"weight": "50%", "bake": bake}]
+        steps = steps or [{"weight": "10%", "bake": bake, "approval": approval}, {"weight": "50%", "bake": bake}]
         service = {
             "deploy": {
                 "command": ["{python}", "-m", "examples.shop.server", "--port", "{port}", "--version", "{version}"],

@@ -1,7 +1,5 @@
 """Whatever is killed in the middle of a canary, it ends right."""
 
-from pathlib import Path
-
 import pytest
 
 from tests.whole.platform import Platform, finished, until
@@ -27,7 +25,7 @@ def test_a_good_version_is_promoted_although_this_dies(platform: Platform, part:
 
     assert code == 0
     assert result["outcome"] == "promoted"
-    assert instances(platform, shop.name) == {"v2": 2}
+    assert platform.instances(shop.name) == {"v2": 2}
     if part != "Envoy":
         assert users["failed"] == 0
 
@@ -43,7 +41,7 @@ def test_a_bad_version_is_taken_back_although_this_dies(platform: Platform, part
 
     assert code == 1
     assert result["outcome"] == "rolled_back"
-    assert instances(platform, shop.name) == {"v1": 2}
+    assert platform.instances(shop.name) == {"v1": 2}
     assert platform.state(shop)["weight"] == "0%"
 
 
@@ -65,18 +63,6 @@ def test_everything_stopped_in_the_middle_goes_on_with_the_next_up(own_platform:
     assert code == 0
     assert left_behind == []
     assert users["failed"] == 0
-    assert instances(own_platform, shop.name) == {"v2": 2}
+    assert own_platform.instances(shop.name) == {"v2": 2}
     assert own_platform.stop() == 0
     assert own_platform.processes() == []
-
-
-def instances(platform: Platform, service: str) -> dict[str, int]:
-    """How many instances of each version of a service live, by the records under the platform's home."""
-    found: dict[str, int] = {}
-    for process in platform.processes():
-        command = process.cmdline()
-        output = Path(f"/proc/{process.pid}/fd/1").readlink()
-        if "examples.shop.server" in command and f"/{service}/" in str(output):
-            version = command[command.index("--version") + 1]
-            found[version] = found.get(version, 0) + 1
-    return found

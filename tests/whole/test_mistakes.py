@@ -7,7 +7,6 @@ import socket
 from pathlib import Path
 
 from tests.whole.platform import Platform, free_port
-from tests.whole.test_crashes import instances
 
 
 def test_a_version_that_never_becomes_ready(platform: Platform) -> None:
@@ -19,7 +18,7 @@ def test_a_version_that_never_becomes_ready(platform: Platform) -> None:
     assert "ready" in result["reason"]
     assert "8s" in result["reason"]
     assert result["exposed_at"] is None
-    assert instances(platform, shop.name) == {"v1": 2}
+    assert platform.instances(shop.name) == {"v1": 2}
 
 
 def test_a_version_that_crashes_at_its_start_shows_its_own_last_words(platform: Platform) -> None:
@@ -29,7 +28,7 @@ def test_a_version_that_crashes_at_its_start_shows_its_own_last_words(platform: 
     assert result["outcome"] == "rolled_back"
     assert "exit" in result["reason"]
     assert "Traceback" in result["reason"] or "Error" in result["reason"]
-    assert instances(platform, shop.name) == {}
+    assert platform.instances(shop.name) == {}
 
 
 def test_a_listening_port_that_is_taken(platform: Platform) -> None:
@@ -41,7 +40,7 @@ def test_a_listening_port_that_is_taken(platform: Platform) -> None:
 
     assert result["outcome"] == "rolled_back"
     assert str(shop.port) in result["reason"]
-    assert instances(platform, shop.name) == {}
+    assert platform.instances(shop.name) == {}
     assert platform.deploy(shop, "v1")["outcome"] == "promoted"
 
 
@@ -57,7 +56,7 @@ def test_envoy_does_not_answer(platform: Platform) -> None:
     assert result["outcome"] == "failed"
     assert "Envoy" in result["reason"]
     assert "holdfast up" in result["reason"]
-    assert instances(platform, shop.name) == {}
+    assert platform.instances(shop.name) == {}
 
 
 def test_a_catalog_with_ten_mistakes_names_each_with_its_line(tmp_path: Path) -> None:
