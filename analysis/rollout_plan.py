@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import assert_never
 
-from models.catalog import Service
+from models.catalog import BlueGreenPlan, CanaryPlan, CanaryStep, Service
 from models.deployment import Instances
 from models.ids import Version
 from models.quantities import format_duration, format_percent
@@ -36,12 +36,22 @@ def steps_for(spec: Service, version: Version, *, stable: Version | None) -> tup
     """The steps of a rollout. With no other version stable there is nothing to protect and nothing to retire."""
     if stable is None or stable == version:
         return (DeployStep(), Promote())
-    steps: list[Step] = [DeployStep()]
-    for step in spec.rollout.steps:
-        steps += [SetWeight(weight=step.weight), Bake(duration=step.bake)]
-        if step.approval:
-            steps.append(Gate())
-    return (*steps, Promote(), Retire())
+    return (DeployStep(), *_traffic_steps(spec.rollout), Promote(), Retire())
+
+
+def _traffic_steps(plan: CanaryPlan | BlueGreenPlan) -> tuple[Step, ...]:
+    match plan:
+        case CanaryPlan():
+            return tuple(part for step in plan.steps for part in _canary_step(step))
+        case BlueGreenPlan():
+            gate = (Gate(),) if plan.approval else ()
+            return (*gate, SetWeight(weight=100.0), Bake(duration=plan.bake))
+    assert_never(plan)
+
+
+def _canary_step(step: CanaryStep) -> tuple[Step, ...]:
+    gate = (Gate(),) if step.approval else ()
+    return (SetWeight(weight=step.weight), Bake(duration=step.bake), *gate)
 
 
 def describe_step(step: Step, *, version: Version, stable: Version | None, instances: int) -> str:

@@ -4,13 +4,14 @@ from analysis.rollout_plan import describe_step
 from models.quantities import format_percent
 from models.rollout import Phase, RolloutState, StepState, StepStatus
 
-_MARKS = {
-    StepStatus.PENDING: "▫️",
-    StepStatus.ACTIVE: "▶️",
-    StepStatus.DONE: "✅",
-    StepStatus.SKIPPED: "⏭️",
-    StepStatus.FAILED: "❌",
+MARKS = {
+    StepStatus.PENDING: "·",
+    StepStatus.ACTIVE: "▶",
+    StepStatus.DONE: "✔",
+    StepStatus.SKIPPED: "»",
+    StepStatus.FAILED: "✘",
 }
+"""No emoji: a machine without their font shows boxes."""
 
 PHASE_WORDS = {
     Phase.PREPARING: "preparing",
@@ -48,9 +49,9 @@ def details_markdown(state: RolloutState) -> str:
     lines = [f"**{sentence(state)}**", "", f"Traffic: {weights_line(state)}", ""]
     if state.question:
         lines += [f"**Waiting:** {state.question}", ""]
-    lines += [f"- {_MARKS[step.status]} {step_line(state, step)}" for step in state.steps]
+    lines += [f"{nth}. {MARKS[step.status]} {step_line(state, step)}" for nth, step in enumerate(state.steps, 1)]
     if state.reason:
-        lines += ["", f"Reason: {state.reason}"]
-    lines += ["", "Timeline", ""]
+        lines += ["", f"**Reason:** {state.reason}"]
+    lines += ["", "**Timeline**", ""]
     lines += [f"- {entry.at:%H:%M:%S} {entry.text}" for entry in state.timeline[-20:]]
     return "\n".join(lines)

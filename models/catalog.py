@@ -3,7 +3,7 @@
 from datetime import timedelta
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, JsonValue, model_validator
+from pydantic import BeforeValidator, Field, JsonValue, model_validator
 from pydantic.json_schema import GenerateJsonSchema
 
 from models.base import Written
@@ -49,7 +49,22 @@ class CanaryPlan(Written):
         return self
 
 
-RolloutPlan = Annotated[CanaryPlan, Field()]
+class BlueGreenPlan(Written):
+    """A new version takes over all traffic at once; the old one stays up for the way back until the bake is over."""
+
+    strategy: Literal["blue-green"] = "blue-green"
+    bake: Duration = Field(description="how long it is watched with all traffic before it is promoted")
+    approval: bool = Field(default=False, description="wait for `holdfast approve` before traffic is switched")
+    judge: JudgeSpec = Field(default_factory=JudgeSpec)
+
+
+def _canary_unless_said(value: object) -> object:
+    return {"strategy": "canary", **value} if isinstance(value, dict) and "strategy" not in value else value
+
+
+RolloutPlan = Annotated[
+    CanaryPlan | BlueGreenPlan, Field(discriminator="strategy"), BeforeValidator(_canary_unless_said)
+]
 
 
 class Service(Written):

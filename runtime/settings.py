@@ -22,7 +22,12 @@ class Settings(BaseSettings):
     """Each field is the environment variable HOLDFAST_<FIELD>; `.env.example` lists them. Port 0 means any free one."""
 
     model_config = SettingsConfigDict(
-        env_prefix=_PREFIX, env_file=_ENV_FILE, env_file_encoding="utf-8", extra="ignore", frozen=True
+        env_prefix=_PREFIX,
+        env_file=_ENV_FILE,
+        env_file_encoding="utf-8",
+        env_ignore_empty=True,
+        extra="ignore",
+        frozen=True,
     )
 
     home: Path = Field(default=Path(".holdfast"), description="where the local stack keeps its state")

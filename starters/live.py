@@ -8,7 +8,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from analysis.rollout_view import PHASE_WORDS, sentence, step_line, weights_line
+from analysis.rollout_view import MARKS, PHASE_WORDS, sentence, step_line, weights_line
 from models.judgement import VersionHealth, WatchProgress
 from models.quantities import format_duration
 from models.rollout import Bake, Phase, RolloutState, StepState, StepStatus
@@ -16,12 +16,12 @@ from starters.observing import Observation, observe
 from starters.session import RolloutHandle
 
 EVERY = timedelta(milliseconds=400)
-_MARKS = {
-    StepStatus.PENDING: Text("·", "dim"),
-    StepStatus.ACTIVE: Text("▶", "bold cyan"),
-    StepStatus.DONE: Text("✔", "green"),
-    StepStatus.SKIPPED: Text("»", "dim"),
-    StepStatus.FAILED: Text("✘", "bold red"),
+_MARK_STYLES = {
+    StepStatus.PENDING: "dim",
+    StepStatus.ACTIVE: "bold cyan",
+    StepStatus.DONE: "green",
+    StepStatus.SKIPPED: "dim",
+    StepStatus.FAILED: "bold red",
 }
 _PHASE_STYLES = {
     Phase.PROMOTED: "bold green",
@@ -94,7 +94,8 @@ def _steps(state: RolloutState) -> Table:
     table = Table.grid(padding=(0, 1))
     for step in state.steps:
         style = {"pending": "dim", "skipped": "dim", "active": "bold"}.get(step.status, "")
-        table.add_row(" ", _MARKS[step.status], Text(step_line(state, step), style), Text(_time(step), "dim"))
+        mark = Text(MARKS[step.status], _MARK_STYLES[step.status])
+        table.add_row(" ", mark, Text(step_line(state, step), style), Text(_time(step), "dim"))
     return table
 
 

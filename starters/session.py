@@ -61,11 +61,11 @@ class Session:
         return (await self.client()).get_workflow_handle_for(Rollout.run, rollout_id(ref))
 
     def ui_link(self, ref: ServiceRef) -> str | None:
-        """Where the Temporal UI of the local stack shows the service's rollouts."""
+        """Where the Temporal UI of the local stack shows the service's newest rollout."""
         if self.stack is None:
             return None
-        query = f"WorkflowId%3D%22{rollout_id(ref).replace('/', '%2F')}%22"
-        return f"http://{self.stack.ui}/namespaces/{self.settings.temporal_namespace}/workflows?query={query}"
+        workflow = rollout_id(ref).replace("/", "%2F")
+        return f"http://{self.stack.ui}/namespaces/{self.settings.temporal_namespace}/workflows/{workflow}"
 
 
 def parse_version(text: str) -> Version:

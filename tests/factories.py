@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
-from models.catalog import CanaryPlan, CanaryStep, Service
+from models.catalog import BlueGreenPlan, CanaryPlan, CanaryStep, Service
 from models.deployment import Instance, ProcessDeployment
 from models.ids import ServiceRef
 from models.judgement import JudgeSpec, Outcome, Verdict
@@ -25,6 +25,11 @@ def a_service(
         traffic=EnvoyTraffic(listen=listen),
         rollout=CanaryPlan(steps=steps or (a_step(10.0), a_step(50.0)), judge=judge or JudgeSpec()),
     )
+
+
+def a_blue_green_service(bake: float = 30.0, *, approval: bool = False) -> Service:
+    plan = BlueGreenPlan(bake=timedelta(seconds=bake), approval=approval)
+    return a_service().model_copy(update={"rollout": plan})
 
 
 def a_request(version: str = "v2", spec: Service | None = None, ref: ServiceRef = SHOP) -> RolloutRequest:

@@ -139,13 +139,20 @@ class Rollout:
             case Bake(duration=duration):
                 await self._watching.bake(duration)
             case Gate():
-                await self._watching.ask(f"approve {self._version} at {format_percent(self._journal.state.weight)}?")
+                await self._watching.ask(self._question())
             case Promote():
                 await self._promote()
             case Retire():
                 await self._retire()
             case _:
                 assert_never(step)
+
+    def _question(self) -> str:
+        state = self._journal.state
+        if state.weight > 0:
+            return f"approve {self._version} at {format_percent(state.weight)}?"
+        addresses = ", ".join(f"http://{instance.address}" for instance in state.instances)
+        return f"send traffic to {self._version}? It can be looked at before: {addresses}"
 
     async def _deploy(self) -> None:
         if self._version != self._stable:

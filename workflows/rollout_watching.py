@@ -74,10 +74,10 @@ class Watching:
         stop_if_aborted(self._orders)
         if verdict:
             self._journal.update(verdict=verdict)
-            self._journal.note(f"{verdict.outcome}: {verdict.reason}")
             if verdict.outcome is Outcome.UNHEALTHY:
                 version = self._journal.state.version
                 raise RolloutStoppedError(f"{version} is unhealthy: {verdict.reason}", verdict)
+            self._journal.note(f"{verdict.outcome}: {verdict.reason}")
         return verdict
 
 

@@ -2,8 +2,9 @@
 
 from analysis.rollout_plan import starting_point, steps_for
 from models.deployment import Instances
+from models.rollout import SetWeight
 from models.traffic import TrafficSplit
-from tests.factories import a_service, a_step, an_instance
+from tests.factories import a_blue_green_service, a_service, a_step, an_instance
 
 
 def running(*versions: str) -> Instances:
@@ -15,6 +16,15 @@ def test_a_canary_is_a_list_of_steps_with_a_gate_where_approval_is_asked() -> No
 
     kinds = [step.kind for step in steps]
     assert kinds == ["deploy", "set_weight", "bake", "set_weight", "bake", "gate", "promote", "retire"]
+
+
+def test_blue_green_sends_all_traffic_at_once_and_keeps_the_old_version_until_the_bake_is_over() -> None:
+    plain = steps_for(a_blue_green_service(), "v2", stable="v1")
+    gated = steps_for(a_blue_green_service(approval=True), "v2", stable="v1")
+
+    assert [step.kind for step in plain] == ["deploy", "set_weight", "bake", "promote", "retire"]
+    assert [step.kind for step in gated][:3] == ["deploy", "gate", "set_weight"]
+    assert plain[1] == SetWeight(weight=100.0)
 
 
 def test_with_nothing_stable_there_is_nothing_to_compare_with() -> None:

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 
 from models.rollout import Phase, RolloutRequest
 from models.traffic import TrafficSplit
-from tests.factories import a_request, a_service, a_step, inconclusive, unhealthy
+from tests.factories import a_blue_green_service, a_request, a_service, a_step, inconclusive, unhealthy
 from tests.workflows.harness import ADA, Bench, Handle, until_phase
 from tests.workflows.world import FakeWorld
 from workflows.rollout import Rollout
@@ -81,5 +81,9 @@ SCENARIOS = {
     "paused-then-promoted": Scenario(lambda world: world.endless.add("watch"), script=_pause_then_promote),
     "aborted-while-starting": Scenario(lambda world: world.endless.add("start"), script=_abort_while_it_starts),
     "approved": Scenario(request=a_request(spec=a_service(a_step(10.0, approval=True))), script=_approve),
+    "blue-green": Scenario(request=a_request(spec=a_blue_green_service(approval=True)), script=_approve),
+    "blue-green-unhealthy": Scenario(
+        lambda world: world.verdicts.append(unhealthy()), request=a_request(spec=a_blue_green_service())
+    ),
     "inconclusive-aborted": Scenario(lambda world: world.verdicts.append(inconclusive()), script=_abort_when_asked),
 }

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from models.catalog import Service
+from models.catalog import CanaryPlan, Service
 from runtime.catalog_file import CatalogError, load_catalog
 from runtime.yaml_document import MAX_BYTES
 
@@ -76,7 +76,9 @@ def test_a_catalog_is_loaded_with_its_defaults(tmp_path: Path) -> None:
     catalog = load_catalog(written(tmp_path, VALID))
     assert catalog.environment == "local"
     assert catalog.services["shop"].deploy.instances == 1
-    assert catalog.services["shop"].rollout.steps[0].weight == 10.0
+    plan = catalog.services["shop"].rollout
+    assert isinstance(plan, CanaryPlan)
+    assert plan.steps[0].weight == 10.0
 
 
 def test_every_mistake_is_named_at_once_where_it_stands(tmp_path: Path) -> None:

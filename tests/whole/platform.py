@@ -81,7 +81,8 @@ class Platform:
         assert self._up
         if self._up.poll() is not None:
             pytest.fail(f"holdfast up ended with {self._up.returncode}:\n{self.log.read_text()[-3000:]}")
-        return (self.home / "stack.json").exists()
+        record = self.home / "stack.json"  # one killed before left its own
+        return record.exists() and json.loads(record.read_text())["pid"] == self._up.pid
 
     def stop(self) -> int:
         """End it as Ctrl-C does; return its exit code."""
@@ -158,6 +159,7 @@ class Platform:
         instances: int = 2,
         approval: bool = False,
         steps: Sequence[Mapping[str, object]] = (),
+        strategy: Mapping[str, object] | None = None,
         **judge: object,
     ) -> Shop:
         name = f"shop-{uuid.uuid4().hex[:8]}"
@@ -173,7 +175,7 @@ class Platform:
                 "ready": {"path": "/readyz", "timeout": "8s"},
             },
             "traffic": {"listen": f"127.0.0.1:{port}"},
-            "rollout": {"steps": steps, "judge": judge},
+            "rollout": {**(strategy or {"steps": steps}), "judge": judge},
         }
         catalog.write_text(json.dumps({"version": 1, "services": {name: service}}))
         return Shop(name, catalog, port)

@@ -188,3 +188,13 @@ def test_a_killed_up_leaves_only_instances_and_the_next_one_adopts_them(own_plat
     assert httpx.get(shop.url, trust_env=False).headers["x-holdfast-version"] == "v1"
     assert own_platform.stop() == 0
     assert own_platform.processes() == []
+
+
+def test_deploy_without_waiting_says_where_to_watch(platform: Platform) -> None:
+    shop = platform.shop()
+    started = platform.run("deploy", shop.name, "v1", "--catalog", str(shop.catalog))
+    page = f"http://{platform.record['ui']}/namespaces/default/workflows/rollout%2Flocal%2F{shop.name}"
+
+    assert started.returncode == 0
+    assert f"`holdfast status {shop.name} --watch`, or at {page}" in started.stdout
+    assert platform.run("status", shop.name, "--watch", "--catalog", str(shop.catalog)).returncode == 0

@@ -85,3 +85,17 @@ def test_status_reads_well_while_and_after(platform: Platform) -> None:
     assert "promote v1 to 100%" in one.stdout
     assert shop.name in every.stdout
     assert "there is nothing to do" in again.stdout
+
+
+def test_blue_green_switches_all_traffic_and_back_without_losing_a_request(platform: Platform) -> None:
+    shop = platform.shop(strategy={"strategy": "blue-green", "bake": "3s"})
+    platform.deploy(shop, "v1")
+    with platform.traffic(shop) as report:
+        good = platform.deploy(shop, "v2")
+        users = report()
+        bad = platform.deploy(shop, "v3", expect=1)
+
+    assert good["outcome"] == "promoted"
+    assert users["failed"] == 0
+    assert bad["outcome"] == "rolled_back"
+    assert platform.instances(shop.name) == {"v2": 2}
