@@ -1,6 +1,7 @@
 """The programs that tests stand on are obtained once, the same way as for users."""
 
 import asyncio
+import os
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,13 @@ import pytest
 from devstack.temporal_cli import find_temporal_cli
 from devstack.test_server import find_test_server
 from runtime.settings import Settings
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """In CI a test that cannot run is a failure: what it needs is to be installed."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if os.environ.get("CI") and reporter is not None and reporter.stats.get("skipped"):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 @pytest.fixture(scope="session")

@@ -92,6 +92,14 @@ class Platform:
         self._up = None
         return code
 
+    def kill_everything(self) -> None:
+        """kill -9 of the stack: Temporal, Envoy and every worker die with it, the services' instances do not."""
+        assert self._up
+        parts = [self.part(*words) for words in (("worker", "rollouts"), ("start-dev",), ("bootstrap.json",))]
+        self._up.kill()
+        self._up.wait()
+        until(lambda: not any(part.is_running() for part in parts), "the stack to die")
+
     def end(self) -> None:
         """Stop whatever of it still runs, and every instance it started: only processes found by their own pids."""
         if self._up and self._up.poll() is None:

@@ -66,3 +66,25 @@ def test_everything_stopped_in_the_middle_goes_on_with_the_next_up(own_platform:
     assert own_platform.instances(shop.name) == {"v2": 2}
     assert own_platform.stop() == 0
     assert own_platform.processes() == []
+
+
+@pytest.mark.parametrize(("version", "alive"), [("v2", {"v2": 2}), ("v3", {"v1": 2})])
+def test_everything_killed_at_once_goes_on_with_the_next_up(
+    own_platform: Platform, version: str, alive: dict[str, int]
+) -> None:
+    own_platform.start()
+    shop = own_platform.shop(bake="15s")
+    own_platform.deploy(shop, "v1")
+    own_platform.run("deploy", shop.name, version, "--catalog", str(shop.catalog))
+    own_platform.until_weight(shop, "10%")
+
+    own_platform.kill_everything()
+    survivors = own_platform.instances(shop.name)
+    own_platform.start()
+    with own_platform.traffic(shop):
+        ended = {"promoted", "rolled_back"}
+        until(lambda: own_platform.state(shop).get("phase") in ended, "the rollout to end", within=90)
+
+    assert survivors == {"v1": 2, version: 2}
+    assert own_platform.state(shop)["phase"] == ("promoted" if version == "v2" else "rolled_back")
+    assert own_platform.instances(shop.name) == alive
