@@ -15,6 +15,7 @@ from providers.host_ports import is_same_process, process_started
 from providers.process_records import MARK, InstanceRecord, VersionFolder
 
 _POLL_SECONDS = 0.05
+_CLOCK_STEP = 2.0
 
 
 def spawn(command: Sequence[str], *, cwd: str, env: Mapping[str, str], log: Path) -> "subprocess.Popen[bytes]":
@@ -56,6 +57,32 @@ def live_records(folder: VersionFolder) -> list[InstanceRecord]:
             folder.write(record)
             found.append(record)
     return sorted([*known, *found], key=lambda record: record.slot)
+
+
+def answered_by_another(record: InstanceRecord) -> bool:
+    """Whether somebody else got the instance's port first: then what answers there is not the instance.
+
+    A listener outside the instance's session may still be its own, such as a container's proxy. It is not when it
+    carries another instance's mark, or is older than the instance.
+    """
+    holders = {
+        connection.pid
+        for connection in psutil.net_connections("tcp")
+        if connection.status == psutil.CONN_LISTEN and connection.laddr and connection.laddr.port == record.port
+    }
+    return any(_is_foreign(psutil.Process(pid), record) for pid in holders if pid and psutil.pid_exists(pid))
+
+
+def _is_foreign(holder: psutil.Process, record: InstanceRecord) -> bool:
+    if _session(holder) == record.pid:
+        return False
+    try:
+        mark = holder.environ().get(MARK)
+        if mark:
+            return not mark.endswith(record.nonce)
+        return holder.create_time() < (record.process_started or 0.0) - _CLOCK_STEP
+    except psutil.Error:
+        return False
 
 
 def with_process(record: InstanceRecord, pid: int) -> InstanceRecord:

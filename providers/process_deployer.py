@@ -19,7 +19,7 @@ from models.secrets import SecretUnavailableError
 from providers.durable_files import held
 from providers.errors import NotReadyError, ProviderError
 from providers.host_ports import free_port, is_free
-from providers.process_control import end, is_alive, live_records, spawn, with_process
+from providers.process_control import answered_by_another, end, is_alive, live_records, spawn, with_process
 from providers.process_readiness import ExitedError, last_lines, wait_until_ready
 from providers.process_records import MARK, InstanceRecord, VersionFolder
 from providers.roles import Progress, SecretResolver
@@ -115,9 +115,11 @@ class ProcessDeployer:
                 if is_free(record.port):
                     ended = self._how_it_ended(record)
                     raise NotReadyError(f"{name} ended before it was ready{ended}.{last_lines(log)}") from None
-                record = None  # another program took the port between our choice and the instance's start
             else:
-                return record
+                if not await asyncio.to_thread(answered_by_another, record):
+                    return record
+                await self._end(folder, [record], spec)
+            record = None  # another program took the port between our choice and the instance's start
         raise ProviderError(
             f"{folder.ref.service} {folder.version} found each of {_TRIES_FOR_A_PORT} ports taken as it started.",
             retryable=True,
