@@ -1,5 +1,6 @@
 """Every strategy is a list of the same few steps; here a plan becomes that list."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import assert_never
 
@@ -7,7 +8,7 @@ from models.catalog import BlueGreenPlan, CanaryPlan, CanaryStep, Service
 from models.deployment import Instances
 from models.ids import Version
 from models.quantities import format_duration, format_percent
-from models.rollout import Bake, DeployStep, Gate, Promote, Retire, SetWeight, Step
+from models.rollout import Bake, DeployStep, Gate, PastRollout, Phase, Promote, Retire, SetWeight, Step
 from models.traffic import TrafficSplit
 
 
@@ -32,11 +33,17 @@ def starting_point(version: Version, split: TrafficSplit | None, running: Instan
     )
 
 
-def steps_for(spec: Service, version: Version, *, stable: Version | None) -> tuple[Step, ...]:
+def steps_for(spec: Service, version: Version, *, stable: Version | None, at_once: bool = False) -> tuple[Step, ...]:
     """The steps of a rollout. With no other version stable there is nothing to protect and nothing to retire."""
     if stable is None or stable == version:
         return (DeployStep(), Promote())
-    return (DeployStep(), *_traffic_steps(spec.rollout), Promote(), Retire())
+    return (DeployStep(), *(() if at_once else _traffic_steps(spec.rollout)), Promote(), Retire())
+
+
+def version_before(past: Sequence[PastRollout]) -> Version | None:
+    """The version promoted before the one that is now, given the newest rollout first; None when there is none."""
+    promoted = [rollout.version for rollout in past if rollout.phase is Phase.PROMOTED]
+    return next((version for version in promoted if version != promoted[0]), None)
 
 
 def _traffic_steps(plan: CanaryPlan | BlueGreenPlan) -> tuple[Step, ...]:

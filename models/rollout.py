@@ -22,6 +22,7 @@ class RolloutRequest(Payload):
     spec: Service
     requested_by: str
     reason: str = ""
+    at_once: bool = Field(default=False, description="all traffic as soon as it is ready, without the catalog's steps")
 
 
 class DeployStep(Payload):
@@ -136,6 +137,17 @@ class RolloutResult(Payload):
     def exposure(self) -> timedelta | None:
         """How long a candidate that was rolled back received traffic."""
         return self.off_at - self.exposed_at if self.off_at and self.exposed_at else None
+
+
+class PastRollout(Payload):
+    """One line of a service's history. Without an end the rollout is under way."""
+
+    version: Version
+    strategy: str
+    phase: Phase
+    started_at: datetime
+    ended_at: datetime | None = None
+    run_id: str
 
 
 class Instruction(Payload):

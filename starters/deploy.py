@@ -16,7 +16,7 @@ from models.temporal_names import SearchAttribute, TaskQueue
 from starters.exits import CommandError, Exit
 from starters.live import follow
 from starters.observing import observe
-from starters.options import CatalogOption, JsonOption, NoteOption, ServiceArgument
+from starters.options import CatalogOption, JsonOption, NoteOption, ServiceArgument, WaitOption
 from starters.output import print_json
 from starters.session import RolloutHandle, Session, parse_version, who
 from workflows.rollout import Rollout
@@ -25,9 +25,7 @@ from workflows.rollout import Rollout
 def deploy(
     service: ServiceArgument,
     version: Annotated[str, typer.Argument(metavar="VERSION", help="the version to roll out")],
-    wait: Annotated[
-        bool, typer.Option("--wait", "-w", help="watch until it has ended; the exit code tells how")
-    ] = False,
+    wait: WaitOption = False,
     note: NoteOption = "",
     catalog: CatalogOption = None,
     as_json: JsonOption = False,
@@ -39,10 +37,11 @@ def deploy(
     session = Session.open(catalog)
     ref, spec = session.service(service)
     request = RolloutRequest(ref=ref, version=parse_version(version), spec=spec, requested_by=who(), reason=note)
-    asyncio.run(_deploy(session, request, wait=wait, as_json=as_json))
+    asyncio.run(roll_out(session, request, wait=wait, as_json=as_json))
 
 
-async def _deploy(session: Session, request: RolloutRequest, *, wait: bool, as_json: bool) -> None:
+async def roll_out(session: Session, request: RolloutRequest, *, wait: bool, as_json: bool) -> None:
+    """Start the rollout and say so, or watch it to its end and leave with the exit code that tells how it went."""
     handle = await start_rollout(await session.client(), request)
     if wait:
         result = await watch_to_its_end(handle, as_json=as_json)

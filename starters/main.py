@@ -3,13 +3,14 @@
 import logging
 import os
 import sys
-from typing import NoReturn
+from importlib.metadata import version
+from typing import Annotated, NoReturn
 
 import typer
 from rich.console import Console
 
 from runtime.settings import SettingsError
-from starters import catalog, deploy, doctor, orders, status, up, worker
+from starters import catalog, deploy, doctor, history, orders, status, up, worker
 from starters.exits import CommandError, Exit
 
 app = typer.Typer(
@@ -19,6 +20,23 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"holdfast {version('holdfast')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="print the version and leave")
+    ] = False,
+) -> None:
+    """Take the options that come before a verb."""
+
+
 app.add_typer(catalog.app, name="catalog")
 app.command("up")(up.up)
 app.command("doctor")(doctor.doctor)
@@ -26,6 +44,8 @@ app.command("deploy")(deploy.deploy)
 app.command("status")(status.status)
 for order in (orders.promote, orders.abort, orders.pause, orders.resume, orders.approve):
     app.command(order.__name__)(order)
+app.command("rollback")(history.rollback)
+app.command("history")(history.history)
 app.command("worker")(worker.worker)
 
 

@@ -12,3 +12,4 @@ CatalogOption = Annotated[
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="print JSON, for scripts")]
 NoteOption = Annotated[str, typer.Option("--note", "-m", help="why; it is kept with the rollout")]
+WaitOption = Annotated[bool, typer.Option("--wait", "-w", help="watch until it has ended; the exit code tells how")]

@@ -111,7 +111,9 @@ class Rollout:
         for leftover in found.leftovers:
             await self._world.stop(leftover)
             self._journal.note(f"stopped {leftover}, left over from a rollout that was ended by force")
-        self._journal.plan(found.stable, steps_for(self._request.spec, self._version, stable=found.stable))
+        request = self._request
+        steps = steps_for(request.spec, self._version, stable=found.stable, at_once=request.at_once)
+        self._journal.plan(found.stable, steps)
         self._journal.enter(Phase.PROGRESSING)
         return True
 

@@ -1,10 +1,10 @@
 """Plans."""
 
-from analysis.rollout_plan import starting_point, steps_for
+from analysis.rollout_plan import starting_point, steps_for, version_before
 from models.deployment import Instances
-from models.rollout import SetWeight
+from models.rollout import PastRollout, Phase, SetWeight
 from models.traffic import TrafficSplit
-from tests.factories import a_blue_green_service, a_service, a_step, an_instance
+from tests.factories import WHEN, a_blue_green_service, a_service, a_step, an_instance
 
 
 def running(*versions: str) -> Instances:
@@ -45,3 +45,26 @@ def test_a_split_left_half_way_is_not_unchanged() -> None:
 
     assert not found.unchanged
     assert found.leftovers == ("v2",)
+
+
+def a_past(version: str, phase: Phase) -> PastRollout:
+    return PastRollout(version=version, strategy="canary", phase=phase, started_at=WHEN, run_id=version)
+
+
+def test_a_rollback_leads_to_the_version_promoted_before_the_one_that_is() -> None:
+    past = [
+        a_past("v4", Phase.ROLLED_BACK),
+        a_past("v3", Phase.PROMOTED),
+        a_past("v3", Phase.PROMOTED),
+        a_past("v2", Phase.FAILED),
+        a_past("v1", Phase.PROMOTED),
+    ]
+
+    assert version_before(past) == "v1"
+    assert version_before(past[:3]) is None
+    assert version_before([]) is None
+
+
+def test_at_once_goes_without_the_catalogs_steps() -> None:
+    kinds = [step.kind for step in steps_for(a_service(), "v1", stable="v2", at_once=True)]
+    assert kinds == ["deploy", "promote", "retire"]

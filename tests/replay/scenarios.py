@@ -73,6 +73,7 @@ def _refused_undo(world: FakeWorld) -> None:
 SCENARIOS = {
     "promoted": Scenario(),
     "first-deployment": Scenario(request=a_request("v1"), stable=None),
+    "at-once": Scenario(request=a_request("v0").model_copy(update={"at_once": True})),
     "unchanged": Scenario(request=a_request("v1")),
     "unhealthy": Scenario(lambda world: world.verdicts.append(unhealthy())),
     "never-ready": Scenario(lambda world: world.fail("start v2", "not ready")),

@@ -1,8 +1,9 @@
 """The main job, as a user meets it."""
 
+import json
 from datetime import datetime
 
-from tests.whole.platform import Platform
+from tests.whole.platform import Json, Platform, Shop, until
 
 
 def test_a_good_version_is_promoted_and_a_bad_one_taken_back_by_itself(platform: Platform) -> None:
@@ -61,8 +62,6 @@ def test_an_approval_is_waited_for_and_an_abort_takes_the_version_back(platform:
     platform.deploy(shop, "v1")
     with platform.traffic(shop), platform.deploying(shop, "v2") as deploying:
         platform.until_weight(shop, "10%")
-        from tests.whole.platform import until
-
         until(lambda: bool(platform.state(shop).get("question")), "the question")
         aborted = platform.order("abort", shop, "--note", "not today")
         out, _ = deploying.communicate(timeout=60)
@@ -99,3 +98,32 @@ def test_blue_green_switches_all_traffic_and_back_without_losing_a_request(platf
     assert users["failed"] == 0
     assert bad["outcome"] == "rolled_back"
     assert platform.instances(shop.name) == {"v2": 2}
+
+
+def test_a_rollback_leads_to_the_version_before_and_the_history_tells(platform: Platform) -> None:
+    shop = platform.shop(strategy={"strategy": "blue-green", "bake": "1s"}, min_requests=1)
+    nothing_before = platform.order("rollback", shop)
+    platform.deploy(shop, "v1")
+    with platform.traffic(shop) as report:
+        platform.deploy(shop, "v2")
+        until(lambda: len(history(platform, shop)) == 2, "both rollouts to be listed")
+        back = platform.order("rollback", shop, "--wait", "--json")
+        users = report()
+    until(lambda: len(history(platform, shop)) == 3, "the rollback to be listed")
+    named = platform.order("rollback", shop, "--to", "v2", "--wait")
+
+    assert nothing_before.returncode == 3
+    assert "--to VERSION" in nothing_before.stderr
+    assert back.returncode == 0, back.stderr
+    assert json.loads(back.stdout)["version"] == "v1"
+    assert users["failed"] == 0
+    assert [rollout["version"] for rollout in history(platform, shop)][-3:] == ["v1", "v2", "v1"]
+    assert named.returncode == 0
+    assert platform.instances(shop.name) == {"v2": 2}
+    assert "promoted" in platform.order("history", shop).stdout
+
+
+def history(platform: Platform, shop: Shop) -> list[Json]:
+    """The rollouts that have ended, the newest first."""
+    rollouts: list[Json] = json.loads(platform.order("history", shop, "--json").stdout)["rollouts"]
+    return [rollout for rollout in rollouts if rollout["ended_at"]]

@@ -162,3 +162,11 @@ async def test_what_a_rollout_ended_by_force_left_behind_is_cleared_away(bench: 
 
     assert result.outcome is Phase.PROMOTED
     assert world.effects[:3] == ["traffic v1=100", "stop v9", "start v2"]
+
+
+async def test_at_once_gives_all_traffic_as_soon_as_the_instances_are_ready(bench: Bench) -> None:
+    world = FakeWorld()
+    result = await (await bench.start(world, a_request("v0").model_copy(update={"at_once": True}))).result()
+
+    assert result.outcome is Phase.PROMOTED
+    assert world.effects == ["start v0", "traffic v0=100", "stop v1"]

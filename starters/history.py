@@ -1,0 +1,129 @@
+"""`holdfast history` and `holdfast rollback`: what was rolled out, and back to what was before."""
+
+import asyncio
+from datetime import timedelta
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+from temporalio.client import Client, WorkflowExecution
+from temporalio.common import SearchAttributeKey
+from temporalio.service import RPCError
+
+from analysis.rollout_plan import version_before
+from analysis.rollout_view import PHASE_WORDS
+from models.catalog import Service
+from models.ids import ServiceRef
+from models.quantities import format_duration
+from models.rollout import PastRollout, Phase, RolloutRequest
+from models.temporal_names import ROLLOUT_WORKFLOW, SearchAttribute
+from starters.deploy import roll_out
+from starters.exits import CommandError, Exit
+from starters.options import CatalogOption, JsonOption, NoteOption, ServiceArgument, WaitOption
+from starters.output import print_json
+from starters.session import Session, parse_version, who
+
+_LIMIT = 100
+
+
+def history(
+    service: ServiceArgument,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=_LIMIT, help="how many, the newest first")] = 20,
+    catalog: CatalogOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List the rollouts of a service, the newest first, for as long as Temporal keeps them."""
+    session = Session.open(catalog)
+    ref, _ = session.service(service)
+    past = asyncio.run(_history(session, ref, limit))
+    if as_json:
+        print_json({"rollouts": [rollout.model_dump(mode="json") for rollout in past]})
+        return
+    table = Table("began", "took", "version", "strategy", "ended as", box=None, header_style="dim")
+    for rollout in past:
+        table.add_row(
+            f"{rollout.started_at.astimezone():%Y-%m-%d %H:%M:%S}",
+            _took(rollout),
+            Text(rollout.version),
+            rollout.strategy,
+            PHASE_WORDS[rollout.phase],
+        )
+    Console().print(table)
+
+
+def rollback(
+    service: ServiceArgument,
+    to: Annotated[str | None, typer.Option("--to", metavar="VERSION", help="else the one promoted before")] = None,
+    wait: WaitOption = False,
+    note: NoteOption = "",
+    catalog: CatalogOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Go back to an earlier version: it gets all traffic as soon as its instances are ready, without steps."""
+    session = Session.open(catalog)
+    ref, spec = session.service(service)
+
+    asyncio.run(_rollback(session, ref, spec, to=to, wait=wait, note=note, as_json=as_json))
+
+
+async def _rollback(
+    session: Session, ref: ServiceRef, spec: Service, *, to: str | None, wait: bool, note: str, as_json: bool
+) -> None:
+    version = parse_version(to) if to else await _version_before(session, ref)
+    request = RolloutRequest(
+        ref=ref, version=version, spec=spec, requested_by=who(), reason=note or "rollback", at_once=True
+    )
+    await roll_out(session, request, wait=wait, as_json=as_json)
+
+
+async def _version_before(session: Session, ref: ServiceRef) -> str:
+    version = version_before(await _history(session, ref, _LIMIT))
+    if version is None:
+        raise CommandError(
+            f"Temporal keeps no earlier version of {ref.service} that was promoted; name one: "
+            f"`holdfast rollback {ref.service} --to VERSION`.",
+            Exit.REFUSED,
+        )
+    return version
+
+
+async def _history(session: Session, ref: ServiceRef, limit: int) -> list[PastRollout]:
+    client = await session.client()
+    try:
+        return await _list(client, ref, limit)
+    except RPCError as error:
+        raise CommandError(
+            f"Temporal could not list the rollouts of {ref.service}: {error.message}. `holdfast doctor` looks further.",
+            Exit.UNREACHABLE,
+        ) from error
+
+
+async def _list(client: Client, ref: ServiceRef, limit: int) -> list[PastRollout]:
+    query = (
+        f"WorkflowType = '{ROLLOUT_WORKFLOW}' AND {SearchAttribute.SERVICE} = '{ref.service}' "
+        f"AND {SearchAttribute.ENVIRONMENT} = '{ref.environment}'"
+    )
+    return [_past(execution) async for execution in client.list_workflows(query, limit=limit)]
+
+
+def _past(execution: WorkflowExecution) -> PastRollout:
+    def keyword(name: SearchAttribute, default: str) -> str:
+        return execution.typed_search_attributes.get(SearchAttributeKey.for_keyword(name)) or default
+
+    return PastRollout(
+        version=keyword(SearchAttribute.VERSION, "unknown"),
+        strategy=keyword(SearchAttribute.STRATEGY, "unknown"),
+        phase=Phase(keyword(SearchAttribute.PHASE, Phase.PREPARING)),
+        started_at=execution.start_time,
+        ended_at=execution.close_time,
+        run_id=execution.run_id,
+    )
+
+
+def _took(rollout: PastRollout) -> str:
+    if rollout.ended_at is None:
+        return "under way"
+    seconds = round((rollout.ended_at - rollout.started_at).total_seconds())
+    return format_duration(timedelta(seconds=seconds))
