@@ -8,7 +8,7 @@ from models.catalog import BlueGreenPlan, CanaryPlan, CanaryStep, Service
 from models.deployment import Instances
 from models.ids import Version
 from models.quantities import format_duration, format_percent
-from models.rollout import Bake, DeployStep, Gate, PastRollout, Phase, Promote, Retire, SetWeight, Step
+from models.rollout import Bake, DeployStep, Gate, PastRollout, Phase, Promote, Retire, RolloutState, SetWeight, Step
 from models.traffic import TrafficSplit
 
 
@@ -40,10 +40,15 @@ def steps_for(spec: Service, version: Version, *, stable: Version | None, at_onc
     return (DeployStep(), *(() if at_once else _traffic_steps(spec.rollout)), Promote(), Retire())
 
 
-def version_before(past: Sequence[PastRollout]) -> Version | None:
-    """The version promoted before the one that is now, given the newest rollout first; None when there is none."""
-    promoted = [rollout.version for rollout in past if rollout.phase is Phase.PROMOTED]
-    return next((version for version in promoted if version != promoted[0]), None)
+def stable_now(state: RolloutState) -> Version | None:
+    """The version that is stable, by the newest rollout of its service."""
+    return state.version if state.phase in {Phase.PROMOTED, Phase.UNCHANGED} else state.stable
+
+
+def version_before(past: Sequence[PastRollout], stable: Version) -> Version | None:
+    """The version promoted last that is not the stable one, given the newest rollout first; None without one."""
+    promoted = (rollout.version for rollout in past if rollout.phase is Phase.PROMOTED)
+    return next((version for version in promoted if version != stable), None)
 
 
 def _traffic_steps(plan: CanaryPlan | BlueGreenPlan) -> tuple[Step, ...]:

@@ -12,7 +12,7 @@ from temporalio.client import Client, WorkflowExecution
 from temporalio.common import SearchAttributeKey
 from temporalio.service import RPCError
 
-from analysis.rollout_plan import version_before
+from analysis.rollout_plan import stable_now, version_before
 from analysis.rollout_view import PHASE_WORDS
 from models.catalog import Service
 from models.ids import ServiceRef
@@ -21,6 +21,7 @@ from models.rollout import PastRollout, Phase, RolloutRequest
 from models.temporal_names import ROLLOUT_WORKFLOW, SearchAttribute
 from starters.deploy import roll_out
 from starters.exits import CommandError, Exit
+from starters.observing import observe
 from starters.options import CatalogOption, JsonOption, NoteOption, ServiceArgument, WaitOption
 from starters.output import print_json
 from starters.session import Session, parse_version, who
@@ -79,7 +80,9 @@ async def _rollback(
 
 
 async def _version_before(session: Session, ref: ServiceRef) -> str:
-    version = version_before(await _history(session, ref, _LIMIT))
+    seen = await observe(await session.rollout(ref))
+    stable = stable_now(seen.state) if seen.state else None
+    version = version_before(await _history(session, ref, _LIMIT), stable) if stable else None
     if version is None:
         raise CommandError(
             f"Temporal keeps no earlier version of {ref.service} that was promoted; name one: "

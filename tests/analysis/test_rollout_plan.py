@@ -60,9 +60,10 @@ def test_a_rollback_leads_to_the_version_promoted_before_the_one_that_is() -> No
         a_past("v1", Phase.PROMOTED),
     ]
 
-    assert version_before(past) == "v1"
-    assert version_before(past[:3]) is None
-    assert version_before([]) is None
+    assert version_before(past, "v3") == "v1"
+    assert version_before(past, "v1") == "v3"
+    assert version_before(past[:3], "v3") is None
+    assert version_before([], "v3") is None
 
 
 def test_at_once_goes_without_the_catalogs_steps() -> None:
