@@ -8,6 +8,7 @@ from typing import Annotated, NoReturn
 
 import typer
 from rich.console import Console
+from temporalio.service import RPCError
 
 from runtime.settings import SettingsError
 from starters import catalog, deploy, doctor, history, orders, status, up, worker
@@ -59,6 +60,11 @@ def run() -> int:
     except SettingsError as error:
         _complain(error)
         return Exit.BAD_INPUT
+    except RPCError as error:
+        _complain(
+            f"Temporal did not answer: {error.message}. What was decided goes on; `holdfast doctor` looks further."
+        )
+        return Exit.UNREACHABLE
     except KeyboardInterrupt:
         return Exit.INTERRUPTED
     except SystemExit as leaving:
@@ -83,7 +89,7 @@ def main() -> NoReturn:
     os._exit(code)
 
 
-def _complain(error: Exception) -> None:
+def _complain(error: object) -> None:
     Console(stderr=True, soft_wrap=True).print(f"holdfast: {error}", style="red", markup=False, highlight=False)
 
 

@@ -56,7 +56,8 @@ class Rollout:
 
     @workflow.run
     async def run(self, request: RolloutRequest) -> RolloutResult:
-        self._journal.note(f"{request.requested_by} asked for {request.version}")
+        because = f": {request.reason}" if request.reason else ""
+        self._journal.note(f"{request.requested_by} asked for {request.version}{because}")
         try:
             outcome = await self._go_forward()
         except RolloutStoppedError as stop:
