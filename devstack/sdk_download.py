@@ -4,11 +4,12 @@
 """
 
 import asyncio
+import os
 import sys
 from datetime import timedelta
 from importlib.metadata import version
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NoReturn
 
 from temporalio.testing import WorkflowEnvironment
 
@@ -47,11 +48,18 @@ async def _download(program: Program, folder: str) -> None:
     await environment.shutdown()
 
 
-def main(program: str, folder: str) -> None:
+def main(program: str, folder: str) -> NoReturn:
+    """Leave without the interpreter's shutdown, which the SDK's core may abort (temporalio/sdk-python issue 300): then
+    neither the exit code nor the reason would be right.
+    """
+    code = 0
     try:
         asyncio.run(_download("dev-server" if program == "dev-server" else "test-server", folder))
     except RuntimeError as error:
-        sys.exit(str(error))
+        sys.stderr.write(f"{error}\n")
+        sys.stderr.flush()
+        code = 1
+    os._exit(code)
 
 
 if __name__ == "__main__":
