@@ -37,9 +37,7 @@ class Bench:
         self._workers = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
-        await self._workers.enter_async_context(
-            Worker(self.client, task_queue=TaskQueue.ROLLOUTS, workflows=[Rollout], max_cached_workflows=0)
-        )
+        await self._workers.enter_async_context(Worker(self.client, task_queue=TaskQueue.ROLLOUTS, workflows=[Rollout]))
         for queue in (TaskQueue.DEPLOYS, TaskQueue.TRAFFIC):
             await self._workers.enter_async_context(
                 Worker(
@@ -92,7 +90,7 @@ async def until_phase(handle: Handle, phase: Phase) -> RolloutState:
     return await state(handle)
 
 
-async def until(condition: Callable[[], Awaitable[bool]], what: str, *, within: float = 20) -> None:
+async def until(condition: Callable[[], Awaitable[bool]], what: str, *, within: float = 60) -> None:
     """Wait for a condition in real time; fail the test when it does not come true."""
     try:
         async with asyncio.timeout(within):
