@@ -40,11 +40,15 @@ def live_records(folder: VersionFolder) -> list[InstanceRecord]:
 
     Records found out by marks are written, so that they are known from then on.
     """
-    known = [record for record in folder.records() if is_alive(record)]
+    records = folder.records()
+    known = [record for record in records if is_alive(record)]
     pids = {record.pid for record in known}
+    # An instance's child may lead a session too: where a record names the instance, dead or alive, the child is not it.
+    named = {record.nonce: record.pid for record in records if record.pid is not None}
     found = []
-    for process, (slot, port, nonce) in _marked(folder):
-        if process.pid not in pids:
+    for process, (slot, port, nonce) in sorted(_marked(folder), key=lambda each: each[0].create_time()):
+        leads = _session(process) == process.pid
+        if leads and process.pid not in pids and named.setdefault(nonce, process.pid) == process.pid:
             began = process.create_time()
             record = InstanceRecord(
                 slot=slot,
@@ -65,18 +69,23 @@ def answered_by_another(record: InstanceRecord) -> bool:
     A listener outside the instance's session may still be its own, such as a container's proxy. It is not when it
     carries another instance's mark, or is older than the instance.
     """
+    try:
+        connections = psutil.net_connections("tcp")
+    except psutil.Error:
+        return False  # some systems tell only root
     holders = {
         connection.pid
-        for connection in psutil.net_connections("tcp")
+        for connection in connections
         if connection.status == psutil.CONN_LISTEN and connection.laddr and connection.laddr.port == record.port
     }
-    return any(_is_foreign(psutil.Process(pid), record) for pid in holders if pid and psutil.pid_exists(pid))
+    return any(_is_foreign(pid, record) for pid in holders if pid)
 
 
-def _is_foreign(holder: psutil.Process, record: InstanceRecord) -> bool:
-    if _session(holder) == record.pid:
-        return False
+def _is_foreign(pid: int, record: InstanceRecord) -> bool:
     try:
+        holder = psutil.Process(pid)
+        if _session(holder) == record.pid:
+            return False
         mark = holder.environ().get(MARK)
         if mark:
             return not mark.endswith(record.nonce)
@@ -92,16 +101,33 @@ def with_process(record: InstanceRecord, pid: int) -> InstanceRecord:
 def end(records: Sequence[InstanceRecord], *, grace: float) -> None:
     """SIGTERM to each instance and all it started; after `grace` seconds SIGKILL to what is left. Blocks."""
     ours = [member for record in records if is_alive(record) for member in _group(record)]
-    for member in ours:
-        with suppress(psutil.Error):
-            member.send_signal(signal.SIGTERM)
+    _tell_to_end(ours)
     _wait(ours, grace)
     leaders = {record.pid for record in records}
-    late = [member for member in _of_sessions(leaders, ours) if _runs(member)]
-    for member in late:
+    _kill([member for member in _of_sessions(leaders, ours) if _runs(member)])
+
+
+def end_strays(folder: VersionFolder, kept: Sequence[InstanceRecord], *, grace: float) -> None:
+    """End what carries this version's mark but belongs to no instance kept: children that outlived theirs. Blocks."""
+    nonces = {record.nonce for record in kept}
+    strays = [process for process, (_, _, nonce) in _marked(folder) if nonce not in nonces]
+    _tell_to_end(strays)
+    _wait(strays, grace)
+    late = [process for process in strays if _runs(process)]
+    _kill(late)
+
+
+def _tell_to_end(processes: Sequence[psutil.Process]) -> None:
+    for process in processes:
         with suppress(psutil.Error):
-            member.kill()
-    _wait(late, grace=5)
+            process.send_signal(signal.SIGTERM)
+
+
+def _kill(processes: Sequence[psutil.Process]) -> None:
+    for process in processes:
+        with suppress(psutil.Error):
+            process.kill()
+    _wait(processes, grace=5)
 
 
 def _wait(processes: Sequence[psutil.Process], grace: float) -> None:
@@ -140,11 +166,11 @@ def _session(process: psutil.Process) -> int | None:
 
 
 def _marked(folder: VersionFolder) -> Iterator[tuple[psutil.Process, tuple[int, int, str]]]:
-    """Processes that carry a mark of this version. Their children inherit it, but do not lead a session."""
+    """Processes that carry a mark of this version: instances, and their children, which inherit it."""
     for process in psutil.process_iter():
         try:
             mark = process.environ().get(MARK)
-            if mark and _session(process) == process.pid and _runs(process):
+            if mark and _runs(process):
                 parsed = folder.parse_mark(mark)
                 if parsed:
                     yield process, parsed

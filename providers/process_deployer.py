@@ -1,11 +1,12 @@
 """Instances as operating-system processes on this host."""
 
 import asyncio
+import errno
 import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -19,13 +20,15 @@ from models.secrets import SecretUnavailableError
 from providers.durable_files import held
 from providers.errors import NotReadyError, ProviderError
 from providers.host_ports import free_port, is_free
-from providers.process_control import answered_by_another, end, is_alive, live_records, spawn, with_process
+from providers.process_control import answered_by_another, end, end_strays, is_alive, live_records, spawn, with_process
 from providers.process_readiness import ExitedError, last_lines, wait_until_ready
 from providers.process_records import MARK, InstanceRecord, VersionFolder
 from providers.roles import Progress, SecretResolver
 
 _TRIES_FOR_A_PORT = 4
 _OUR_OWN_SETTINGS = ("HOLDFAST_", "SENTRY_")
+_WRONG_COMMAND = (errno.ENOENT, errno.EACCES, errno.ENOTDIR, errno.ENOEXEC, errno.ELOOP, errno.ENAMETOOLONG)
+"""What the system says of a command that the same call would never start; of anything else it may think better."""
 
 
 @dataclass(frozen=True)
@@ -74,10 +77,11 @@ class ProcessDeployer:
             async with held(folder.path):
                 folder.want(spec)
                 self._reap()
-                alive = {record.slot: record for record in await asyncio.to_thread(live_records, folder)}
-                surplus = [record for slot, record in alive.items() if slot >= spec.instances]
-                await self._end(folder, surplus, spec)
-                return await self._bring_up(folder, alive, spec, progress)
+                records = await asyncio.to_thread(live_records, folder)
+                kept = [record for record in records if record.slot < spec.instances and not record.ending]
+                await self._end(folder, [record for record in records if record not in kept], spec)
+                await self._end_strays(folder, kept, spec)
+                return await self._bring_up(folder, {record.slot: record for record in kept}, spec, progress)
 
     async def _bring_up(
         self, folder: VersionFolder, alive: dict[int, InstanceRecord], spec: ProcessDeployment, progress: Progress
@@ -116,7 +120,8 @@ class ProcessDeployer:
                     ended = self._how_it_ended(record)
                     raise NotReadyError(f"{name} ended before it was ready{ended}.{last_lines(log)}") from None
             else:
-                if not await asyncio.to_thread(answered_by_another, record):
+                # An instance that found its port taken may be gone while the other program answers there.
+                if self._lives(record) and not await asyncio.to_thread(answered_by_another, record):
                     return record
                 await self._end(folder, [record], spec)
             record = None  # another program took the port between our choice and the instance's start
@@ -137,7 +142,9 @@ class ProcessDeployer:
             child = spawn(command, cwd=spec.working_directory, env=env, log=folder.log(slot))
         except SecretUnavailableError as error:
             raise NotReadyError(f"{name} was not started. {error}") from error
-        except (FileNotFoundError, PermissionError, NotADirectoryError) as error:
+        except OSError as error:
+            if error.errno not in _WRONG_COMMAND:
+                raise
             raise NotReadyError(
                 f"{name} was not started: {error.strerror}: {error.filename}. "
                 f"Its command is {command[0]!r} in {spec.working_directory}; correct `deploy` in the catalog."
@@ -176,6 +183,7 @@ class ProcessDeployer:
                 records = await asyncio.to_thread(live_records, folder)
                 progress(f"stopping {len(records)} of {version}")
                 await self._end(folder, records, spec)
+                await self._end_strays(folder, [], spec)
                 for record in folder.records():
                     folder.forget(record.slot)
 
@@ -194,6 +202,7 @@ class ProcessDeployer:
             if records:
                 progress(f"stopping {len(records)} of {folder.ref.service} {folder.version}")
                 await self._end(folder, records, wanted.spec if wanted else None)
+            await self._end_strays(folder, [], wanted.spec if wanted else None)
             return len(records)
 
     async def restore(self, progress: Progress) -> tuple[Restored, ...]:
@@ -213,12 +222,18 @@ class ProcessDeployer:
         return tuple(restored)
 
     async def _end(self, folder: VersionFolder, records: list[InstanceRecord], spec: ProcessDeployment | None) -> None:
-        grace = (spec or ProcessDeployment(command=("{port}",))).drain.total_seconds()
+        for record in records:
+            with suppress(OSError):  # a full disk keeps nothing from being ended
+                folder.write(record.model_copy(update={"ending": True}))
         if records:
-            await asyncio.to_thread(end, records, grace=grace)
+            await asyncio.to_thread(end, records, grace=_grace(spec))
         self._reap()
         for record in records:
             folder.forget(record.slot)
+
+    @staticmethod
+    async def _end_strays(folder: VersionFolder, kept: list[InstanceRecord], spec: ProcessDeployment | None) -> None:
+        await asyncio.to_thread(end_strays, folder, kept, grace=_grace(spec))
 
     def _lives(self, record: InstanceRecord) -> bool:
         self._reap()
@@ -226,7 +241,7 @@ class ProcessDeployer:
 
     def _reap(self) -> None:
         """Take the exit status of children that ended, so that none stays a zombie."""
-        for child in self._children.values():
+        for child in list(self._children.values()):  # a thread may be here while another child is added
             child.poll()
 
     def _how_it_ended(self, record: InstanceRecord) -> str:
@@ -235,6 +250,10 @@ class ProcessDeployer:
         if code is None:
             return ""
         return f" (killed by signal {-code})" if code < 0 else f" (exit code {code})"
+
+
+def _grace(spec: ProcessDeployment | None) -> float:
+    return (spec or ProcessDeployment(command=("{port}",))).drain.total_seconds()
 
 
 @contextmanager

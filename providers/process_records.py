@@ -32,7 +32,8 @@ class Wanted(Payload):
 class InstanceRecord(Payload):
     """One slot of a version. Without a pid, the process may or may not have been started: its mark tells.
 
-    `process_started` is Unix time in seconds; a pid alone may have been given to another process since.
+    `process_started` is Unix time in seconds; a pid alone may have been given to another process since. `ending` is
+    set before the instance is told to end: it may answer a little longer, but is not to be counted on.
     """
 
     slot: int
@@ -41,6 +42,7 @@ class InstanceRecord(Payload):
     started_at: datetime
     pid: int | None = None
     process_started: float | None = None
+    ending: bool = False
 
 
 class VersionFolder:
@@ -98,11 +100,10 @@ class VersionFolder:
 
     def parse_mark(self, mark: str) -> tuple[int, int, str] | None:
         """Slot, port and nonce of a mark of this version; None for another's."""
-        path, _, rest = mark.partition("#")
-        parts = rest.split("#")
-        if path != str(self.path) or len(parts) != len(("slot", "port", "nonce")):
+        path, *rest = mark.rsplit("#", 3)  # from the right, as a folder's name may hold the separator
+        if path != str(self.path) or len(rest) != len(("slot", "port", "nonce")):
             return None
-        return int(parts[0]), int(parts[1]), parts[2]
+        return int(rest[0]), int(rest[1]), rest[2]
 
     def log(self, slot: int) -> Path:
         return self.path / f"{slot}.log"

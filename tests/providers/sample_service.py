@@ -1,7 +1,8 @@
 """A small program for the deployer to run: `python -m tests.providers.sample_service PORT [habit ...]`.
 
-Habits: `never-ready`, `crash`, `deaf` (ignores SIGTERM), `child` (has a child in its own session), `slow` (takes 1 s to
-answer /slow). GET / answers 200, /env/NAME the value of a variable.
+Habits: `never-ready`, `crash`, `deaf` (ignores SIGTERM), `child` (has a child in its own session), `daemon` (has a
+child that left for a session of its own), `slow` (takes 1 s to answer /slow). GET / answers 200, /env/NAME the value of
+a variable.
 """
 
 import os
@@ -41,8 +42,9 @@ def main() -> None:
     if "crash" in habits:
         print("the database is on fire", flush=True)
         sys.exit(7)
-    if "child" in habits:
-        child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+    if habits & {"child", "daemon"}:
+        sleeper = [sys.executable, "-c", "import time; time.sleep(600)"]
+        child = subprocess.Popen(sleeper, start_new_session="daemon" in habits)
         print(f"child {child.pid}", flush=True)
     Handler.habits = habits
     server = Server(("127.0.0.1", port), Handler)

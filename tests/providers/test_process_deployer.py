@@ -20,7 +20,7 @@ from pydantic import SecretStr
 
 from models.deployment import HttpReadiness, Instance, ProcessDeployment
 from providers.errors import NotReadyError, ProviderError
-from providers.host_ports import free_port
+from providers.host_ports import free_port, process_started
 from providers.process_deployer import ProcessDeployer
 from providers.process_records import MARK
 from tests.providers.deployer_contract import SHOP, DeployerContract, answers, quiet
@@ -107,6 +107,27 @@ async def test_what_cannot_be_started_is_named(stage: Stage, change: dict[str, o
     assert "catalog" in str(failure.value)
 
 
+async def test_a_text_that_is_no_program_is_named_and_not_tried_again(stage: Stage, tmp_path: Path) -> None:
+    text = tmp_path / "run.sh"
+    text.write_text("no line says what runs this")
+    text.chmod(0o755)
+    with pytest.raises(NotReadyError, match=r"Exec format error.*run\.sh"):
+        await stage.deployer.start(
+            SHOP, "v1", stage.spec().model_copy(update={"command": (str(text), "{port}")}), quiet
+        )
+
+
+async def test_an_instance_is_known_and_kept_after_the_clock_was_corrected(stage: Stage) -> None:
+    (first,) = await stage.deployer.start(SHOP, "v1", stage.spec(instances=1), quiet)
+    record = stage.folder / "local" / "shop" / "v1" / "0.json"
+    known = json.loads(record.read_text())
+    record.write_text(json.dumps({**known, "process_started": known["process_started"] - 60}))
+    (again,) = await stage.restarted().start(SHOP, "v1", stage.spec(instances=1), quiet)
+
+    assert again.pid == first.pid
+    assert answers(again)
+
+
 async def test_a_request_under_way_is_finished_when_its_instance_is_stopped(stage: Stage) -> None:
     (instance,) = await stage.deployer.start(SHOP, "v1", stage.spec("slow", instances=1), quiet)
     async with httpx.AsyncClient(trust_env=False) as client:
@@ -127,6 +148,60 @@ async def test_an_instance_that_ignores_its_end_is_killed_with_all_it_started(st
 
     assert len(running) == 2
     assert stage.processes() == []
+
+
+async def test_children_do_not_outlive_an_instance_that_died(stage: Stage) -> None:
+    spec = stage.spec("child", instances=1, drain=0.5)
+    (instance,) = await stage.deployer.start(SHOP, "v1", spec, quiet)
+    await killed(instance)
+    orphans = stage.processes()
+    await stage.deployer.stop(SHOP, "v1", spec, quiet)
+
+    assert len(orphans) == 1
+    assert stage.processes() == []
+
+
+@pytest.mark.parametrize("lost", [False, True], ids=["recorded", "record lost"])
+async def test_a_child_with_a_session_of_its_own_is_not_taken_for_an_instance(stage: Stage, lost: bool) -> None:
+    spec = stage.spec("daemon", instances=1, drain=0.5)
+    first = await stage.deployer.start(SHOP, "v1", spec, quiet)
+    await until(lambda: len(stage.processes()) == 2)
+    if lost:
+        (stage.folder / "local" / "shop" / "v1" / "0.json").unlink()
+
+    assert [instance.pid for instance in await stage.deployer.instances(SHOP, spec)] == [first[0].pid]
+    await stage.deployer.stop(SHOP, "v1", spec, quiet)
+    assert stage.processes() == []
+
+
+async def test_after_a_stop_that_was_cut_off_a_start_does_not_count_on_what_is_ending(stage: Stage) -> None:
+    spec = stage.spec("slow", instances=1)
+    (first,) = await stage.deployer.start(SHOP, "v1", spec, quiet)
+    async with httpx.AsyncClient(trust_env=False) as client:
+        request = asyncio.create_task(client.get(f"http://{first.address}/slow", timeout=10))
+        await until(lambda: len(psutil.Process(first.pid).net_connections("tcp")) > 1)
+        stopping = asyncio.create_task(stage.deployer.stop(SHOP, "v1", spec, quiet))
+        await until(lambda: 'ending": true' in (stage.folder / "local" / "shop" / "v1" / "0.json").read_text())
+        stopping.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await stopping
+        (second,) = await stage.restarted().start(SHOP, "v1", spec, quiet)
+        await request
+
+    assert answers(second)
+    assert [process.pid for process in stage.processes()] == [second.pid]
+
+
+async def test_a_folder_may_have_any_name(tmp_path: Path) -> None:
+    stage = Stage(tmp_path / "c# {port}")
+    try:
+        first = await stage.deployer.start(SHOP, "v1", stage.spec(instances=1), quiet)
+        (stage.folder / "local" / "shop" / "v1" / "0.json").unlink()
+        again = await stage.restarted().start(SHOP, "v1", stage.spec(instances=1), quiet)
+    finally:
+        await stage.close()
+
+    assert [instance.pid for instance in again] == [instance.pid for instance in first]
 
 
 @pytest.fixture
@@ -167,8 +242,7 @@ async def test_a_record_that_is_damaged_or_gone_loses_no_process(stage: Stage, c
 
 async def test_an_instance_that_died_is_not_counted_and_started_again(stage: Stage) -> None:
     first = await stage.deployer.start(SHOP, "v1", stage.spec(), quiet)
-    psutil.Process(first[0].pid).kill()
-    await until(lambda: len(stage.processes()) == 1)
+    await killed(first[0])
 
     assert await stage.deployer.instances(SHOP, stage.spec()) == first[1:]
     again = await stage.deployer.start(SHOP, "v1", stage.spec(), quiet)
@@ -328,6 +402,12 @@ async def test_a_log_that_has_grown_large_is_put_aside(stage: Stage) -> None:
 
     assert log.stat().st_size < 2**20
     assert log.with_suffix(".log.1").stat().st_size == 11 * 2**20
+
+
+async def killed(instance: Instance) -> None:
+    """Kill an instance; return once the system no longer calls it running."""
+    psutil.Process(instance.pid).kill()
+    await until(lambda: process_started(instance.pid) is None)
 
 
 async def until(condition: Callable[[], bool], within: float = 15) -> None:
