@@ -7,7 +7,7 @@ from temporalio import activity
 
 from activities.failures import provider_errors
 from activities.heartbeats import heartbeating
-from models.deployment import Done, Instances, ListInstances, StartVersion, StopVersion
+from models.deployment import Done, Instances, ListInstances, ScaleVersion, StartVersion, StopVersion
 from providers.roles import Deployer
 
 
@@ -19,7 +19,7 @@ class DeployActivities:
 
     @property
     def registered(self) -> list[Callable[..., Any]]:
-        return [self.instances, self.start, self.stop]
+        return [self.instances, self.start, self.scale, self.stop]
 
     @activity.defn(name="deploy.instances")
     async def instances(self, asked: ListInstances) -> Instances:
@@ -32,6 +32,14 @@ class DeployActivities:
             async with heartbeating() as say:
                 deployer = self._deployers[asked.spec.provider]
                 return Instances(instances=await deployer.start(asked.ref, asked.version, asked.spec, say))
+
+    @activity.defn(name="deploy.scale")
+    async def scale(self, asked: ScaleVersion) -> Instances:
+        with provider_errors():
+            async with heartbeating() as say:
+                deployer = self._deployers[asked.spec.provider]
+                found = await deployer.scale(asked.ref, asked.version, asked.spec, asked.instances, say)
+                return Instances(instances=found)
 
     @activity.defn(name="deploy.stop")
     async def stop(self, asked: StopVersion) -> Done:

@@ -4,11 +4,23 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import assert_never
 
-from models.catalog import BlueGreenPlan, CanaryPlan, CanaryStep, Service
+from models.catalog import BlueGreenPlan, CanaryPlan, CanaryStep, RollingPlan, Service
 from models.deployment import Instances
 from models.ids import Version
 from models.quantities import format_duration, format_percent
-from models.rollout import Bake, DeployStep, Gate, PastRollout, Phase, Promote, Retire, RolloutState, SetWeight, Step
+from models.rollout import (
+    Bake,
+    DeployStep,
+    Gate,
+    Keep,
+    PastRollout,
+    Phase,
+    Promote,
+    Retire,
+    ScaleDown,
+    SetWeight,
+    Step,
+)
 from models.traffic import TrafficSplit
 
 
@@ -37,12 +49,10 @@ def steps_for(spec: Service, version: Version, *, stable: Version | None, at_onc
     """The steps of a rollout. With no other version stable there is nothing to protect and nothing to retire."""
     if stable is None or stable == version:
         return (DeployStep(), Promote())
-    return (DeployStep(), *(() if at_once else _traffic_steps(spec.rollout)), Promote(), Retire())
-
-
-def stable_now(state: RolloutState) -> Version | None:
-    """The version that is stable, by the newest rollout of its service."""
-    return state.version if state.phase in {Phase.PROMOTED, Phase.UNCHANGED} else state.stable
+    delay = spec.rollout.scale_down_delay
+    keep = (Keep(duration=delay),) if delay else ()
+    forward = (DeployStep(),) if at_once else _forward(spec)
+    return (*forward, Promote(), *keep, Retire())
 
 
 def version_before(past: Sequence[PastRollout], stable: Version) -> Version | None:
@@ -51,14 +61,30 @@ def version_before(past: Sequence[PastRollout], stable: Version) -> Version | No
     return next((version for version in promoted if version != stable), None)
 
 
-def _traffic_steps(plan: CanaryPlan | BlueGreenPlan) -> tuple[Step, ...]:
+def _forward(spec: Service) -> tuple[Step, ...]:
+    plan = spec.rollout
     match plan:
         case CanaryPlan():
-            return tuple(part for step in plan.steps for part in _canary_step(step))
+            return (DeployStep(), *(part for step in plan.steps for part in _canary_step(step)))
         case BlueGreenPlan():
             gate = (Gate(),) if plan.approval else ()
-            return (*gate, SetWeight(weight=100.0), Bake(duration=plan.bake))
+            return (DeployStep(), *gate, SetWeight(weight=100.0), Bake(duration=plan.bake))
+        case RollingPlan():
+            return _rolling_steps(plan, spec.deploy.instances)
     assert_never(plan)
+
+
+def _rolling_steps(plan: RollingPlan, instances: int) -> tuple[Step, ...]:
+    """Each batch starts before as many of the old version end, so that strength never falls below what was asked."""
+    steps: list[Step] = []
+    for reached in (*range(plan.batch, instances, plan.batch), instances):
+        share = round(100 * reached / instances, 2)
+        steps += [DeployStep(instances=reached), SetWeight(weight=share), Bake(duration=plan.bake)]
+        if plan.approval and reached == min(plan.batch, instances):
+            steps.append(Gate())
+        if reached < instances:
+            steps.append(ScaleDown(instances=instances - reached))
+    return tuple(steps)
 
 
 def _canary_step(step: CanaryStep) -> tuple[Step, ...]:
@@ -69,16 +95,24 @@ def _canary_step(step: CanaryStep) -> tuple[Step, ...]:
 def describe_step(step: Step, *, version: Version, stable: Version | None, instances: int) -> str:
     """A step in the words of a person who watches it."""
     match step:
-        case DeployStep():
-            return f"start {instances} {'instance' if instances == 1 else 'instances'} of {version}"
+        case DeployStep(instances=reached):
+            return f"start {_instances(reached or instances)} of {version}"
         case SetWeight(weight=weight):
             return f"send {format_percent(weight)} of the traffic to {version}"
         case Bake(duration=duration):
             return f"watch for {format_duration(duration)}"
         case Gate():
             return "wait for approval"
+        case ScaleDown(instances=left):
+            return f"leave {_instances(left)} of {stable}"
         case Promote():
             return f"promote {version} to 100%"
+        case Keep(duration=duration):
+            return f"keep {stable} for {format_duration(duration)}, for a quick way back"
         case Retire():
             return f"stop {stable}" if stable else "stop the old version"
     assert_never(step)
+
+
+def _instances(count: int) -> str:
+    return f"{count} {'instance' if count == 1 else 'instances'}"

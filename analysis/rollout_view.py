@@ -19,6 +19,7 @@ PHASE_WORDS = {
     Phase.PAUSED: "paused",
     Phase.AWAITING_APPROVAL: "waiting for approval",
     Phase.PROMOTING: "promoting",
+    Phase.KEEPING: "promoted, keeping the old version a while",
     Phase.ROLLING_BACK: "rolling back",
     Phase.PROMOTED: "promoted",
     Phase.ROLLED_BACK: "rolled back",
@@ -50,6 +51,8 @@ def details_markdown(state: RolloutState) -> str:
     if state.question:
         lines += [f"**Waiting:** {state.question}", ""]
     lines += [f"{nth}. {MARKS[step.status]} {step_line(state, step)}" for nth, step in enumerate(state.steps, 1)]
+    if state.next:
+        lines += ["", f"**Next:** {state.next.version}, asked for by {state.next.requested_by}"]
     if state.reason:
         lines += ["", f"**Reason:** {state.reason}"]
     lines += ["", "**Timeline**", ""]

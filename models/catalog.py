@@ -23,12 +23,19 @@ class CanaryStep(Written):
     approval: bool = Field(default=False, description="wait for `holdfast approve` before going on")
 
 
+ScaleDownDelay = Annotated[
+    Duration,
+    Field(description="how long the old version's instances stay up after promotion, for a quick way back"),
+]
+
+
 class CanaryPlan(Written):
     """A new version takes over the traffic step by step, judged all the while."""
 
     strategy: Literal["canary"] = "canary"
     steps: tuple[CanaryStep, ...] = Field(min_length=1)
     judge: JudgeSpec = Field(default_factory=JudgeSpec)
+    scale_down_delay: ScaleDownDelay = timedelta(0)
 
     @model_validator(mode="after")
     def _weights_rise(self) -> "CanaryPlan":
@@ -56,6 +63,20 @@ class BlueGreenPlan(Written):
     bake: Duration = Field(description="how long it is watched with all traffic before it is promoted")
     approval: bool = Field(default=False, description="wait for `holdfast approve` before traffic is switched")
     judge: JudgeSpec = Field(default_factory=JudgeSpec)
+    scale_down_delay: ScaleDownDelay = timedelta(0)
+
+
+class RollingPlan(Written):
+    """A new version's instances take the places of the old one's, some at a time; traffic follows their number."""
+
+    strategy: Literal["rolling"] = "rolling"
+    batch: int = Field(
+        default=1, ge=1, description="how many instances are replaced at a time; started before as many end"
+    )
+    bake: Duration = Field(description="how long each batch is watched before instances of the old version end")
+    approval: bool = Field(default=False, description="wait for `holdfast approve` after the first batch")
+    judge: JudgeSpec = Field(default_factory=JudgeSpec)
+    scale_down_delay: ScaleDownDelay = timedelta(0)
 
 
 def _canary_unless_said(value: object) -> object:
@@ -63,7 +84,7 @@ def _canary_unless_said(value: object) -> object:
 
 
 RolloutPlan = Annotated[
-    CanaryPlan | BlueGreenPlan, Field(discriminator="strategy"), BeforeValidator(_canary_unless_said)
+    CanaryPlan | BlueGreenPlan | RollingPlan, Field(discriminator="strategy"), BeforeValidator(_canary_unless_said)
 ]
 
 

@@ -71,6 +71,15 @@ class StartVersion(Payload):
     spec: DeploySpec
 
 
+class ScaleVersion(Payload):
+    """Ask for this many instances of a version that was started before. `spec` serves where how is not known."""
+
+    ref: ServiceRef
+    version: Version
+    spec: DeploySpec
+    instances: int
+
+
 class StopVersion(Payload):
     """Ask for no instance of a version to be running. Asking again changes nothing."""
 
@@ -91,6 +100,11 @@ class Instances(Payload):
 
     def of(self, version: Version) -> tuple[Instance, ...]:
         return tuple(instance for instance in self.instances if instance.version == version)
+
+    def limited(self, version: Version, count: int) -> "Instances":
+        """All but those of a version that are listed after its first `count`."""
+        surplus = self.of(version)[count:]
+        return Instances(instances=tuple(instance for instance in self.instances if instance not in surplus))
 
 
 class Done(Payload):

@@ -15,8 +15,12 @@ from models.quantities import Duration, Percent
 
 
 class RolloutRequest(Payload):
-    """Everything a rollout needs; a later edit of the catalog does not change a rollout under way."""
+    """Everything a rollout needs; a later edit of the catalog does not change a rollout under way.
 
+    `id` is given by who asks, so that it is known again when it had to wait for its turn.
+    """
+
+    id: str = ""
     ref: ServiceRef
     version: Version
     spec: Service
@@ -26,9 +30,10 @@ class RolloutRequest(Payload):
 
 
 class DeployStep(Payload):
-    """Start the candidate's instances and wait until all are ready."""
+    """Start the candidate's instances, all or up to so many, and wait until all are ready."""
 
     kind: Literal["deploy"] = "deploy"
+    instances: int | None = None
 
 
 class SetWeight(Payload):
@@ -49,10 +54,24 @@ class Gate(Payload):
     kind: Literal["gate"] = "gate"
 
 
+class ScaleDown(Payload):
+    """Leave so many of the stable version's instances; the others get no traffic any more, then end."""
+
+    kind: Literal["scale_down"] = "scale_down"
+    instances: int
+
+
 class Promote(Payload):
     """The candidate becomes the stable version and receives all traffic. From here on nothing is undone."""
 
     kind: Literal["promote"] = "promote"
+
+
+class Keep(Payload):
+    """Leave the version that was stable before running for this long, for a quick way back."""
+
+    kind: Literal["keep"] = "keep"
+    duration: Duration
 
 
 class Retire(Payload):
@@ -61,7 +80,9 @@ class Retire(Payload):
     kind: Literal["retire"] = "retire"
 
 
-Step = Annotated[DeployStep | SetWeight | Bake | Gate | Promote | Retire, Field(discriminator="kind")]
+Step = Annotated[
+    DeployStep | SetWeight | Bake | Gate | ScaleDown | Promote | Keep | Retire, Field(discriminator="kind")
+]
 
 
 class Phase(StrEnum):
@@ -70,6 +91,7 @@ class Phase(StrEnum):
     PAUSED = "paused"
     AWAITING_APPROVAL = "awaiting_approval"
     PROMOTING = "promoting"
+    KEEPING = "keeping"
     ROLLING_BACK = "rolling_back"
     PROMOTED = "promoted"
     ROLLED_BACK = "rolled_back"
@@ -79,6 +101,11 @@ class Phase(StrEnum):
     @property
     def final(self) -> bool:
         return self in {Phase.PROMOTED, Phase.ROLLED_BACK, Phase.FAILED, Phase.UNCHANGED}
+
+    @property
+    def settled(self) -> bool:
+        """Who serves is decided and done, though the old version's instances may be kept for a while."""
+        return self.final or self is Phase.KEEPING
 
 
 class StepStatus(StrEnum):
@@ -101,6 +128,14 @@ class TimelineEntry(Payload):
     text: str
 
 
+class Waiting(Payload):
+    """The rollout that begins when the one under way has ended."""
+
+    request_id: str
+    version: Version
+    requested_by: str
+
+
 class RolloutState(Payload):
     """What a query returns: the whole of what a person wants to know about a rollout under way or ended."""
 
@@ -108,6 +143,7 @@ class RolloutState(Payload):
     version: Version
     strategy: str
     requested_by: str
+    request_id: str = ""
     size: int = Field(default=1, description="how many instances of a version run")
     phase: Phase = Phase.PREPARING
     stable: Version | None = None
@@ -118,6 +154,10 @@ class RolloutState(Payload):
     reason: str = ""
     question: str | None = Field(default=None, description="what a person is asked, while a rollout waits for one")
     timeline: tuple[TimelineEntry, ...] = ()
+    next: Waiting | None = None
+    exposed_at: datetime | None = None
+    decided_at: datetime | None = None
+    off_at: datetime | None = None
 
 
 class RolloutResult(Payload):
@@ -155,6 +195,16 @@ class Instruction(Payload):
 
     by: str
     note: str = ""
+
+
+class Successor(Payload):
+    """A newer rollout of the same service: begins when the one under way has ended, or makes it end.
+
+    One waits at a time: a newer one takes the place of another that waits.
+    """
+
+    request: RolloutRequest
+    supersede: bool = Field(default=False, description="take the version under way back, unless that is decided")
 
 
 class Acknowledgement(Payload):

@@ -10,6 +10,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
+from itertools import count, islice
 from pathlib import Path
 
 import httpx
@@ -78,16 +79,26 @@ class ProcessDeployer:
                 folder.want(spec)
                 self._reap()
                 records = await asyncio.to_thread(live_records, folder)
-                kept = [record for record in records if record.slot < spec.instances and not record.ending]
+                kept = [record for record in records if not record.ending][: spec.instances]
                 await self._end(folder, [record for record in records if record not in kept], spec)
                 await self._end_strays(folder, kept, spec)
                 return await self._bring_up(folder, {record.slot: record for record in kept}, spec, progress)
 
+    async def scale(
+        self, ref: ServiceRef, version: Version, spec: ProcessDeployment, instances: int, progress: Progress
+    ) -> tuple[Instance, ...]:
+        with _host_errors():
+            wanted = VersionFolder(self._root, ref, version).wanted()
+        as_last_started = wanted.spec if wanted else spec
+        return await self.start(ref, version, as_last_started.model_copy(update={"instances": instances}), progress)
+
     async def _bring_up(
         self, folder: VersionFolder, alive: dict[int, InstanceRecord], spec: ProcessDeployment, progress: Progress
     ) -> tuple[Instance, ...]:
-        """Start the slots that are empty and wait for all, side by side; the first problem is raised."""
+        """Fill the lowest slots that are empty and wait for all, side by side; the first problem is raised."""
         ready = 0
+        empty = (slot for slot in count() if slot not in alive)
+        slots = sorted([*alive, *islice(empty, spec.instances - len(alive))])
 
         async def one(slot: int) -> InstanceRecord:
             nonlocal ready
@@ -97,7 +108,7 @@ class ProcessDeployer:
             return record
 
         progress(f"{ready} of {spec.instances} ready")
-        tasks = [asyncio.create_task(one(slot)) for slot in range(spec.instances)]
+        tasks = [asyncio.create_task(one(slot)) for slot in slots]
         try:
             records = await asyncio.gather(*tasks)
         finally:

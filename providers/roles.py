@@ -27,7 +27,7 @@ class Deployer(Protocol):
     """
 
     async def instances(self, ref: ServiceRef, spec: DeploySpec) -> tuple[Instance, ...]:
-        """Every live instance of the service, of whichever version."""
+        """Every live instance of the service, of whichever version. With fewer, a version loses those listed last."""
         ...
 
     async def start(
@@ -36,6 +36,15 @@ class Deployer(Protocol):
         """Bring `spec.instances` instances of the version up, adopting those that run; return when all are ready.
 
         Raises NotReadyError when one does not become ready in time; what was started is then left for `stop`.
+        """
+        ...
+
+    async def scale(
+        self, ref: ServiceRef, version: Version, spec: DeploySpec, instances: int, progress: Progress
+    ) -> tuple[Instance, ...]:
+        """Bring a version to this many instances, run as they were last started; by `spec` where that is not known.
+
+        Otherwise like `start`.
         """
         ...
 

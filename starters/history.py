@@ -1,6 +1,7 @@
 """`holdfast history` and `holdfast rollback`: what was rolled out, and back to what was before."""
 
 import asyncio
+import uuid
 from datetime import timedelta
 from typing import Annotated
 
@@ -12,17 +13,18 @@ from temporalio.client import Client, WorkflowExecution
 from temporalio.common import SearchAttributeKey
 from temporalio.service import RPCError
 
-from analysis.rollout_plan import stable_now, version_before
+from analysis.rollout_plan import version_before
+from analysis.rollout_result import stable_now
 from analysis.rollout_view import PHASE_WORDS
-from models.catalog import Service
 from models.ids import ServiceRef
 from models.quantities import format_duration
 from models.rollout import PastRollout, Phase, RolloutRequest
 from models.temporal_names import ROLLOUT_WORKFLOW, SearchAttribute
 from starters.deploy import roll_out
 from starters.exits import CommandError, Exit
+from starters.launching import IfBusy
 from starters.observing import observe
-from starters.options import CatalogOption, JsonOption, NoteOption, ServiceArgument, WaitOption
+from starters.options import CatalogOption, IfBusyOption, JsonOption, NoteOption, ServiceArgument, WaitOption
 from starters.output import print_json
 from starters.session import Session, parse_version, who
 
@@ -58,6 +60,7 @@ def rollback(
     service: ServiceArgument,
     to: Annotated[str | None, typer.Option("--to", metavar="VERSION", help="else the one promoted before")] = None,
     wait: WaitOption = False,
+    if_busy: IfBusyOption = IfBusy.REFUSE,
     note: NoteOption = "",
     catalog: CatalogOption = None,
     as_json: JsonOption = False,
@@ -66,17 +69,20 @@ def rollback(
     session = Session.open(catalog)
     ref, spec = session.service(service)
 
-    asyncio.run(_rollback(session, ref, spec, to=to, wait=wait, note=note, as_json=as_json))
+    async def go_back() -> None:
+        version = parse_version(to) if to else await _version_before(session, ref)
+        request = RolloutRequest(
+            id=uuid.uuid4().hex,
+            ref=ref,
+            version=version,
+            spec=spec,
+            requested_by=who(),
+            reason=note or "rollback",
+            at_once=True,
+        )
+        await roll_out(session, request, if_busy=if_busy, wait=wait, as_json=as_json)
 
-
-async def _rollback(
-    session: Session, ref: ServiceRef, spec: Service, *, to: str | None, wait: bool, note: str, as_json: bool
-) -> None:
-    version = parse_version(to) if to else await _version_before(session, ref)
-    request = RolloutRequest(
-        ref=ref, version=version, spec=spec, requested_by=who(), reason=note or "rollback", at_once=True
-    )
-    await roll_out(session, request, wait=wait, as_json=as_json)
+    asyncio.run(go_back())
 
 
 async def _version_before(session: Session, ref: ServiceRef) -> str:

@@ -25,6 +25,7 @@ _MARK_STYLES = {
 }
 _PHASE_STYLES = {
     Phase.PROMOTED: "bold green",
+    Phase.KEEPING: "bold green",
     Phase.UNCHANGED: "green",
     Phase.ROLLED_BACK: "bold red",
     Phase.FAILED: "bold red",
@@ -35,7 +36,7 @@ _PHASE_STYLES = {
 
 
 async def follow(handle: RolloutHandle, console: Console) -> Observation:
-    """Show a rollout until it has ended; return the last look at it."""
+    """Show a rollout until it is settled; return the last look at it."""
     if console.is_terminal:
         return await _follow_live(handle, console)
     return await _follow_by_lines(handle, console)
@@ -44,7 +45,7 @@ async def follow(handle: RolloutHandle, console: Console) -> Observation:
 async def _follow_live(handle: RolloutHandle, console: Console) -> Observation:
     seen = await observe(handle)
     with Live(picture(seen), console=console, refresh_per_second=5) as live:
-        while seen.open:
+        while not _over(seen):
             await asyncio.sleep(EVERY.total_seconds())
             seen = await observe(handle, seen)
             live.update(picture(seen))
@@ -55,11 +56,15 @@ async def _follow_by_lines(handle: RolloutHandle, console: Console) -> Observati
     lines = Lines(console)
     seen = await observe(handle)
     lines.show(seen)
-    while seen.open:
+    while not _over(seen):
         await asyncio.sleep(EVERY.total_seconds())
         seen = await observe(handle, seen)
         lines.show(seen)
     return seen
+
+
+def _over(seen: Observation) -> bool:
+    return not seen.open or (seen.state is not None and seen.state.phase.settled)
 
 
 def picture(seen: Observation) -> RenderableType:
@@ -72,12 +77,14 @@ def picture(seen: Observation) -> RenderableType:
         Text.assemble("  ", _bar(state), "  ", weights_line(state)),
         _steps(state),
     ]
-    if seen.progress and not state.phase.final:
+    if seen.progress and not state.phase.settled:
         parts.append(_health(state, seen.progress))
         if seen.progress.problem:
             parts.append(Text(f"  {_blind(seen.progress.problem)}", "yellow"))
     if state.question:
         parts.append(Text(f"  {state.question}  →  holdfast approve {state.ref.service} | abort", "bold yellow"))
+    if state.next:
+        parts.append(Text(f"  next: {state.next.version}, asked for by {state.next.requested_by}", "cyan"))
     if state.reason:
         parts.append(Text(f"  {state.reason}", _PHASE_STYLES.get(state.phase, "")))
     if seen.trouble and seen.open:
@@ -145,7 +152,7 @@ class Lines:
         if seen.state:
             self._events(seen.state)
             self._phase_change(seen.state)
-        if seen.state and seen.progress and not seen.state.phase.final:
+        if seen.state and seen.progress and not seen.state.phase.settled:
             self._metrics(seen.state, seen.progress)
         trouble = seen.trouble or (_blind(seen.progress.problem) if seen.progress and seen.progress.problem else None)
         if seen.open and trouble and trouble != self._trouble:
@@ -162,7 +169,7 @@ class Lines:
         if state.phase is self._phase:
             return
         self._phase = state.phase
-        because = f": {state.reason}" if state.phase.final and state.reason else ""
+        because = f": {state.reason}" if state.phase.settled and state.reason else ""
         self._say(datetime.now(UTC), f"[{PHASE_WORDS[state.phase]}]{because}")
 
     def _metrics(self, state: RolloutState, progress: WatchProgress) -> None:

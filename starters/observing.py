@@ -21,6 +21,7 @@ class Observation:
     exists: bool = True
     open: bool = True
     status: str = ""
+    run_id: str | None = None
     state: RolloutState | None = None
     progress: WatchProgress | None = None
     trouble: str | None = None
@@ -41,6 +42,7 @@ async def observe(handle: RolloutHandle, before: Observation | None = None) -> O
         exists=True,
         open=description.status is WorkflowExecutionStatus.RUNNING,
         status=status,
+        run_id=description.run_id,
         progress=await _progress(description),
         trouble=_trouble(description),
     )

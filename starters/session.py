@@ -57,8 +57,9 @@ class Session:
         except TemporalUnreachableError as error:
             raise CommandError(str(error), Exit.UNREACHABLE) from error
 
-    async def rollout(self, ref: ServiceRef) -> RolloutHandle:
-        return (await self.client()).get_workflow_handle_for(Rollout.run, rollout_id(ref))
+    async def rollout(self, ref: ServiceRef, run_id: str | None = None) -> RolloutHandle:
+        """The service's newest rollout, or one run of it."""
+        return (await self.client()).get_workflow_handle_for(Rollout.run, rollout_id(ref), run_id=run_id)
 
     def ui_link(self, ref: ServiceRef) -> str | None:
         """Where the Temporal UI of the local stack shows the service's newest rollout."""

@@ -10,13 +10,13 @@ from rich.text import Text
 
 from analysis.rollout_view import PHASE_WORDS, weights_line
 from models.ids import ServiceRef
-from starters.deploy import exit_code_of, watch_to_its_end
 from starters.exits import CommandError, Exit
 from starters.live import picture
 from starters.observing import Observation, observe
 from starters.options import CatalogOption, JsonOption
 from starters.output import print_json
 from starters.session import Session
+from starters.watching import exit_code_of, watch_to_its_end
 
 
 def status(
@@ -44,7 +44,7 @@ async def _one(session: Session, service: str, *, watch: bool, as_json: bool) ->
             f"{service} was never rolled out; `holdfast deploy {service} VERSION` does it.", Exit.REFUSED
         )
     if watch and seen.open:
-        result = await watch_to_its_end(handle, as_json=as_json)
+        result = await watch_to_its_end(await session.rollout(ref, seen.run_id), as_json=as_json)
         raise typer.Exit(exit_code_of(result.outcome))
     if as_json:
         print_json(_as_json(ref, seen))

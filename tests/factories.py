@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
-from models.catalog import BlueGreenPlan, CanaryPlan, CanaryStep, Service
+from models.catalog import BlueGreenPlan, CanaryPlan, CanaryStep, RollingPlan, Service
 from models.deployment import Instance, ProcessDeployment
 from models.ids import ServiceRef
 from models.judgement import JudgeSpec, Outcome, Verdict
@@ -30,6 +30,16 @@ def a_service(
 def a_blue_green_service(bake: float = 30.0, *, approval: bool = False) -> Service:
     plan = BlueGreenPlan(bake=timedelta(seconds=bake), approval=approval)
     return a_service().model_copy(update={"rollout": plan})
+
+
+def a_rolling_service(instances: int = 3, *, batch: int = 1, approval: bool = False) -> Service:
+    plan = RollingPlan(batch=batch, bake=timedelta(seconds=30), approval=approval)
+    return a_service(instances=instances).model_copy(update={"rollout": plan})
+
+
+def keeping(spec: Service, delay: timedelta = timedelta(minutes=10)) -> Service:
+    """The same, with the old version kept for a while after promotion."""
+    return spec.model_copy(update={"rollout": spec.rollout.model_copy(update={"scale_down_delay": delay})})
 
 
 def a_request(version: str = "v2", spec: Service | None = None, ref: ServiceRef = SHOP) -> RolloutRequest:

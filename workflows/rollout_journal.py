@@ -5,7 +5,6 @@ from temporalio.common import SearchAttributeKey
 
 with workflow.unsafe.imports_passed_through():
     from analysis.rollout_view import details_markdown
-    from models.ids import Version
     from models.rollout import (
         Phase,
         RolloutRequest,
@@ -30,6 +29,7 @@ class Journal:
             version=request.version,
             strategy=request.spec.rollout.strategy,
             requested_by=request.requested_by,
+            request_id=request.id,
             size=request.spec.deploy.instances,
         )
 
@@ -43,8 +43,8 @@ class Journal:
         entry = TimelineEntry(at=workflow.now(), text=text)
         self.update(timeline=(*self.state.timeline, entry)[-TIMELINE_LIMIT:])
 
-    def plan(self, stable: Version | None, steps: tuple[Step, ...]) -> None:
-        self.update(stable=stable, steps=tuple(StepState(step=step) for step in steps))
+    def plan(self, steps: tuple[Step, ...]) -> None:
+        self.update(steps=tuple(StepState(step=step) for step in steps))
 
     def mark(self, index: int, status: StepStatus) -> None:
         """Set a step's status and the time it was reached."""

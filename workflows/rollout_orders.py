@@ -2,7 +2,12 @@
 
 from dataclasses import dataclass
 
+from temporalio import workflow
 from temporalio.exceptions import ApplicationError
+
+with workflow.unsafe.imports_passed_through():
+    from models.ids import ServiceRef
+    from models.rollout import RolloutRequest, Successor
 
 
 @dataclass
@@ -19,6 +24,7 @@ class Orders:
     promote: bool = False
     approvals: int = 0
     abort_reason: str | None = None
+    successor: RolloutRequest | None = None
 
     def aborted(self) -> bool:
         return self.abort_reason is not None
@@ -44,6 +50,15 @@ class Orders:
     def check_approve(self) -> None:
         self._check_open()
         _refuse(not self.asking, "it is not waiting for an approval")
+
+    def check_follow(self, asked: Successor, ref: ServiceRef) -> None:
+        _refuse(asked.request.ref != ref, f"it is about {ref}, not {asked.request.ref}")
+
+    def follow(self, asked: Successor) -> None:
+        """Let another rollout come next, at once if it is to supersede and nothing is decided yet."""
+        self.successor = asked.request
+        if asked.supersede and not self.closed and not self.aborted():
+            self.abort_reason = f"superseded by {asked.request.version}, asked for by {asked.request.requested_by}"
 
     def _check_open(self) -> None:
         _refuse(self.aborted(), "it was told to abort already")

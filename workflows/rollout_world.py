@@ -7,7 +7,7 @@ from temporalio import workflow
 with workflow.unsafe.imports_passed_through():
     from activities.deploys import DeployActivities
     from activities.traffic import TrafficActivities
-    from models.deployment import Instances, ListInstances, StartVersion, StopVersion
+    from models.deployment import Instances, ListInstances, ScaleVersion, StartVersion, StopVersion
     from models.ids import Version
     from models.judgement import Verdict, Watch
     from models.quantities import format_percent
@@ -43,12 +43,26 @@ class World:
             **on(TaskQueue.DEPLOYS, QUICK_READ, "which instances live?"),
         )
 
-    async def start(self, version: Version) -> Instances:
+    async def start(self, version: Version, instances: int | None = None) -> Instances:
+        spec = self._spec.deploy
+        wanted = spec if instances is None else spec.model_copy(update={"instances": instances})
         return await workflow.execute_activity_method(
             DeployActivities.start,
-            StartVersion(ref=self._ref, version=version, spec=self._spec.deploy),
+            StartVersion(ref=self._ref, version=version, spec=wanted),
             **on(TaskQueue.DEPLOYS, SLOW_EFFECT, f"start {version}"),
         )
+
+    async def scale(self, version: Version, instances: int) -> Instances:
+        return await workflow.execute_activity_method(
+            DeployActivities.scale,
+            ScaleVersion(ref=self._ref, version=version, spec=self._spec.deploy, instances=instances),
+            **on(TaskQueue.DEPLOYS, SLOW_EFFECT, f"{version} with {instances}"),
+        )
+
+    async def at_full_strength(self, stable: Version, size: int) -> None:
+        """As many instances of a version as there were, all of them with traffic, and no other version."""
+        running = await self.scale(stable, size)
+        await self._give_all(TrafficSplit(stable=stable), running)
 
     async def stop(self, version: Version) -> None:
         await workflow.execute_activity_method(
@@ -69,7 +83,9 @@ class World:
         running = await self.instances()
         if not running.of(stable):
             running = await self.start(stable)
-        split = TrafficSplit(stable=stable)
+        await self._give_all(TrafficSplit(stable=stable), running)
+
+    async def _give_all(self, split: TrafficSplit, running: Instances) -> None:
         await workflow.execute_activity_method(
             TrafficActivities.apply,
             self._set_traffic(split, running),

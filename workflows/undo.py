@@ -36,6 +36,9 @@ class UndoStack:
                 return
         self._entries.append(entry)
 
+    def has(self, name: str) -> bool:
+        return any(entry.name == name for entry in self._entries)
+
     def clear(self) -> None:
         """What was done stands: there is nothing to undo any more."""
         self._entries.clear()

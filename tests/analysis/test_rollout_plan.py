@@ -1,10 +1,23 @@
 """Plans."""
 
+from datetime import timedelta
+
+from hypothesis import given
+from hypothesis import strategies as st
+
 from analysis.rollout_plan import starting_point, steps_for, version_before
 from models.deployment import Instances
-from models.rollout import PastRollout, Phase, SetWeight
+from models.rollout import DeployStep, Keep, PastRollout, Phase, Retire, ScaleDown, SetWeight
 from models.traffic import TrafficSplit
-from tests.factories import WHEN, a_blue_green_service, a_service, a_step, an_instance
+from tests.factories import (
+    WHEN,
+    a_blue_green_service,
+    a_rolling_service,
+    a_service,
+    a_step,
+    an_instance,
+    keeping,
+)
 
 
 def running(*versions: str) -> Instances:
@@ -25,6 +38,46 @@ def test_blue_green_sends_all_traffic_at_once_and_keeps_the_old_version_until_th
     assert [step.kind for step in plain] == ["deploy", "set_weight", "bake", "promote", "retire"]
     assert [step.kind for step in gated][:3] == ["deploy", "gate", "set_weight"]
     assert plain[1] == SetWeight(weight=100.0)
+
+
+def test_rolling_replaces_a_batch_at_a_time_and_the_last_one_is_what_is_left() -> None:
+    steps = steps_for(a_rolling_service(5, batch=2, approval=True), "v2", stable="v1")
+
+    assert [step.kind for step in steps] == [
+        "deploy", "set_weight", "bake", "gate", "scale_down",
+        "deploy", "set_weight", "bake", "scale_down",
+        "deploy", "set_weight", "bake", "promote", "retire",
+    ]  # fmt: skip
+    assert [step.instances for step in steps if isinstance(step, DeployStep)] == [2, 4, 5]
+    assert [step.weight for step in steps if isinstance(step, SetWeight)] == [40.0, 80.0, 100.0]
+    assert [step.instances for step in steps if isinstance(step, ScaleDown)] == [3, 1]
+
+
+@given(instances=st.integers(1, 100), batch=st.integers(1, 120))
+def test_rolling_never_leaves_fewer_instances_than_were_asked_for(instances: int, batch: int) -> None:
+    new, old, weight = 0, instances, 0.0
+    for step in steps_for(a_rolling_service(instances, batch=batch), "v2", stable="v1"):
+        match step:
+            case DeployStep(instances=reached):
+                new = reached or 0
+            case ScaleDown(instances=left):
+                old = left
+            case SetWeight(weight=share):
+                assert share > weight
+                weight = share
+            case _:
+                pass
+        assert new + old >= instances
+    assert (new, weight) == (instances, 100.0)
+
+
+def test_the_old_version_is_kept_for_as_long_as_asked_at_once_too() -> None:
+    spec = keeping(a_service())
+
+    for at_once in (False, True):
+        steps = steps_for(spec, "v2", stable="v1", at_once=at_once)
+        assert steps[-2:] == (Keep(duration=timedelta(minutes=10)), Retire())
+    assert [step.kind for step in steps_for(spec, "v1", stable=None)] == ["deploy", "promote"]
 
 
 def test_with_nothing_stable_there_is_nothing_to_compare_with() -> None:

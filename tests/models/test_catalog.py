@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel, JsonValue, ValidationError
 
-from models.catalog import BlueGreenPlan, CanaryPlan, CanaryStep, Catalog, Service, catalog_schema
+from models.catalog import BlueGreenPlan, CanaryPlan, CanaryStep, Catalog, RollingPlan, Service, catalog_schema
 from models.deployment import HttpReadiness, ProcessDeployment
 from models.judgement import EnvoyMetrics, ErrorRateRule, JudgeSpec, LatencyRule
 from models.quantities import DURATION_RULE, parse_duration
@@ -23,6 +23,7 @@ SECTIONS: dict[str, tuple[type[BaseModel], ...]] = {
     "`services.<name>.metrics`": (EnvoyMetrics,),
     "`services.<name>.rollout`, canary": (CanaryPlan,),
     "`services.<name>.rollout`, blue-green": (BlueGreenPlan,),
+    "`services.<name>.rollout`, rolling": (RollingPlan,),
     "`services.<name>.rollout.steps[]`": (CanaryStep,),
     "`services.<name>.rollout.judge`": (JudgeSpec,),
     "`services.<name>.rollout.judge.rules[]`": (ErrorRateRule, LatencyRule),

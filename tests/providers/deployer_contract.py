@@ -79,6 +79,23 @@ class DeployerContract:
         assert fewer == more[:2]
         assert await stage.deployer.instances(SHOP, stage.spec()) == fewer
 
+    async def test_with_fewer_those_listed_last_go_and_the_others_are_left_alone(self, stage: DeployerStage) -> None:
+        await stage.deployer.start(SHOP, "v1", stage.spec(instances=3), quiet)
+        three = await stage.deployer.instances(SHOP, stage.spec())
+        two = await stage.deployer.scale(SHOP, "v1", stage.spec(), 2, quiet)
+        one = await stage.restarted().scale(SHOP, "v1", stage.spec(), 1, quiet)
+
+        assert (two, one) == (three[:2], three[:1])
+        assert await stage.deployer.instances(SHOP, stage.spec()) == one
+
+    async def test_a_version_is_scaled_as_it_was_last_started(self, stage: DeployerStage) -> None:
+        await stage.deployer.start(SHOP, "v1", stage.spec(instances=1), quiet)
+        changed = stage.spec("never-ready")
+        three = await stage.deployer.scale(SHOP, "v1", changed, 3, quiet)
+
+        assert len(three) == 3
+        assert all(map(answers, three))
+
     async def test_what_never_becomes_ready_is_told_and_not_worth_trying_again(self, stage: DeployerStage) -> None:
         with pytest.raises(NotReadyError) as failure:
             await stage.deployer.start(SHOP, "v1", stage.spec("never-ready"), quiet)

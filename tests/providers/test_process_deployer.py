@@ -394,6 +394,17 @@ async def test_a_full_disk_is_said_and_may_be_tried_again(stage: Stage, tmp_path
     assert len(started) == 2
 
 
+async def test_what_lives_is_kept_when_another_instance_has_died(stage: Stage) -> None:
+    first = await stage.deployer.start(SHOP, "v1", stage.spec(instances=3), quiet)
+    await killed(first[0])
+    two = await stage.deployer.scale(SHOP, "v1", stage.spec(), 2, quiet)
+    three = await stage.deployer.scale(SHOP, "v1", stage.spec(), 3, quiet)
+
+    assert two == first[1:]
+    assert three[1:] == two
+    assert len({instance.name for instance in three}) == 3
+
+
 async def test_a_log_that_has_grown_large_is_put_aside(stage: Stage) -> None:
     log = stage.folder / "local" / "shop" / "v1" / "0.log"
     log.parent.mkdir(parents=True)

@@ -67,7 +67,7 @@ def test_every_phase_is_named_with_its_steps_and_its_traffic(phase: Phase) -> No
     assert "· promote v2 to 100%" in text
 
 
-@pytest.mark.parametrize("phase", [phase for phase in Phase if not phase.final])
+@pytest.mark.parametrize("phase", [phase for phase in Phase if not phase.settled])
 def test_what_both_versions_do_is_shown_until_the_end(phase: Phase) -> None:
     text = shown(Observation(state=a_state(phase), progress=progress()))
 

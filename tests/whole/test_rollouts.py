@@ -3,7 +3,7 @@
 import json
 from datetime import datetime
 
-from tests.whole.platform import Json, Platform, Shop, until
+from tests.whole.platform import Json, Platform, Shop, finished, until
 
 
 def test_a_good_version_is_promoted_and_a_bad_one_taken_back_by_itself(platform: Platform) -> None:
@@ -98,6 +98,63 @@ def test_blue_green_switches_all_traffic_and_back_without_losing_a_request(platf
     assert users["failed"] == 0
     assert bad["outcome"] == "rolled_back"
     assert platform.instances(shop.name) == {"v2": 2}
+
+
+def test_rolling_replaces_instances_without_losing_a_request_and_gives_the_old_ones_back(platform: Platform) -> None:
+    shop = platform.shop(strategy={"strategy": "rolling", "batch": 1, "bake": "2s"}, instances=3)
+    platform.deploy(shop, "v1")
+    with platform.traffic(shop) as report:
+        good = platform.deploy(shop, "v2")
+        users = report()
+        bad = platform.deploy(shop, "v3", expect=1)
+
+    assert good["outcome"] == "promoted"
+    assert users["failed"] == 0
+    assert bad["outcome"] == "rolled_back"
+    assert platform.instances(shop.name) == {"v2": 3}
+
+
+def test_a_newer_version_supersedes_the_one_under_way_and_another_waits(platform: Platform) -> None:
+    shop = platform.shop(bake="30s")
+    fast = Shop(shop.name, platform.folder / f"{shop.name}-fast.yaml", shop.port)
+    fast.catalog.write_text(shop.catalog.read_text().replace('"30s"', '"1s"'))
+    platform.deploy(shop, "v1")
+    with platform.traffic(shop), platform.deploying(shop, "v2") as superseded:
+        platform.until_weight(shop, "10%")
+        newer = platform.run("deploy", shop.name, "v3", "--if-busy", "wait", "--catalog", str(shop.catalog))
+        newest = platform.run(
+            "deploy", shop.name, "v7", "--if-busy", "supersede", "--wait", "--json", "--catalog", str(fast.catalog)
+        )
+        code, older = finished(superseded)
+
+    assert newer.returncode == 0
+    assert "v3 comes next, once v2 is through" in newer.stdout
+    assert "v7 comes next, instead of v3, once v2 is taken back" in newest.stderr
+    assert newest.returncode == 0, newest.stderr
+    assert json.loads(newest.stdout)["stable"] == "v7"
+    assert (code, older["outcome"]) == (1, "rolled_back")
+    assert "superseded by v7" in older["reason"]
+    assert platform.instances(shop.name) == {"v7": 2}
+
+
+def test_while_the_old_version_is_kept_the_way_back_is_short(platform: Platform) -> None:
+    strategy = {"strategy": "blue-green", "bake": "1s", "scale_down_delay": "10m"}
+    shop = platform.shop(strategy=strategy, min_requests=1)
+    platform.deploy(shop, "v1")
+    with platform.traffic(shop) as report:
+        promoted = platform.deploy(shop, "v2")
+        kept = platform.instances(shop.name)
+        back = platform.order("rollback", shop, "--to", "v1", "--wait", "--json")
+        users = report()
+
+    assert promoted["outcome"] == "promoted"
+    assert kept == {"v1": 2, "v2": 2}
+    assert json.loads(back.stdout)["stable"] == "v1"
+    assert users["failed"] == 0
+    started = [
+        log.read_text().count("listens on") for log in (platform.home / "instances").rglob(f"{shop.name}/v1/*.log")
+    ]
+    assert started == [1, 1]
 
 
 def test_a_rollback_leads_to_the_version_before_and_the_history_tells(platform: Platform) -> None:

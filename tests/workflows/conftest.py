@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest_asyncio
 
-from tests.workflows.harness import Bench, running_bench
+from tests.workflows.harness import Bench, running_bench, running_real_bench
 
 
 @pytest_asyncio.fixture(scope="session")
@@ -19,4 +19,13 @@ async def fresh_bench(test_server: Path) -> AsyncIterator[Bench]:
     that it cancelled, as the rollouts of other tests do.
     """
     async with running_bench(test_server) as bench:
+        yield bench
+
+
+@pytest_asyncio.fixture(scope="session")
+async def real_bench(temporal_cli: Path) -> AsyncIterator[Bench]:
+    """For rollouts that continue as new: the time-skipping server answers a completion so, of a workflow that was asked
+    to cancel, with an error too long for its own transport, and loses queries that meet the change of runs.
+    """
+    async with running_real_bench(temporal_cli) as bench:
         yield bench

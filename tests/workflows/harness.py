@@ -64,9 +64,25 @@ class Bench:
 @asynccontextmanager
 async def running_bench(test_server: Path) -> AsyncIterator[Bench]:
     """A bench on a server of its own, with the search attributes that rollouts set."""
-    environment = await WorkflowEnvironment.start_time_skipping(
-        test_server_existing_path=str(test_server), plugins=[holdfast_plugin()]
-    )
+    async with _bench_on(
+        await WorkflowEnvironment.start_time_skipping(
+            test_server_existing_path=str(test_server), plugins=[holdfast_plugin()]
+        )
+    ) as bench:
+        yield bench
+
+
+@asynccontextmanager
+async def running_real_bench(temporal_cli: Path) -> AsyncIterator[Bench]:
+    """A bench on a real server, whose clock is the wall's."""
+    async with _bench_on(
+        await WorkflowEnvironment.start_local(dev_server_existing_path=str(temporal_cli), plugins=[holdfast_plugin()])
+    ) as bench:
+        yield bench
+
+
+@asynccontextmanager
+async def _bench_on(environment: WorkflowEnvironment) -> AsyncIterator[Bench]:
     async with environment:
         await environment.client.operator_service.add_search_attributes(
             AddSearchAttributesRequest(

@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
-from models.deployment import Done, Instances, ListInstances, StartVersion, StopVersion
+from models.deployment import Done, Instances, ListInstances, ScaleVersion, StartVersion, StopVersion
 from models.judgement import Verdict, Watch
 from models.traffic import CurrentTraffic, ReadTraffic, RemoveTraffic, SetTraffic, TrafficSplit
 from tests.factories import an_instance, healthy
@@ -22,6 +22,7 @@ class FakeWorld:
     def __init__(self, *, stable: str | None = "v1") -> None:
         self.alive: dict[str, int] = {stable: 2} if stable else {}
         self.split: TrafficSplit | None = TrafficSplit(stable=stable) if stable else None
+        self.backends: dict[str, tuple[str, ...]] = {}
         self.effects: list[str] = []
         self.verdicts: deque[Verdict] = deque()
         self.held_verdicts: deque[Verdict] = deque()
@@ -52,6 +53,7 @@ class FakeWorld:
         await self._may_hang(f"traffic {shares}")
         assert {backend.version for backend in asked.backends} == set(asked.split.weights())
         self.split = asked.split
+        self.backends = {backend.version: backend.addresses for backend in asked.backends}
         self.effects.append(f"traffic {shares}")
         return Done()
 
@@ -82,6 +84,14 @@ class FakeWorld:
         if "start" in self.endless:
             self.starting.set()
             await self._until_cancelled()
+        return Instances(instances=self._instances().of(asked.version))
+
+    async def scale(self, asked: ScaleVersion) -> Instances:
+        self._may_fail(f"scale {asked.version} to {asked.instances}")
+        if self.split and self.split.weights().get(asked.version):
+            assert len(self.backends[asked.version]) <= asked.instances, "what ends still has traffic"
+        self.effects.append(f"scale {asked.version} to {asked.instances}")
+        self.alive[asked.version] = asked.instances
         return Instances(instances=self._instances().of(asked.version))
 
     async def stop(self, asked: StopVersion) -> Done:
@@ -120,7 +130,7 @@ class Worlds:
 
     @property
     def registered(self) -> list[Callable[..., Any]]:
-        return [self.current, self.apply, self.remove, self.watch, self.instances, self.start, self.stop]
+        return [self.current, self.apply, self.remove, self.watch, self.instances, self.start, self.scale, self.stop]
 
     @activity.defn(name="traffic.current")
     async def current(self, asked: ReadTraffic) -> CurrentTraffic:
@@ -145,6 +155,10 @@ class Worlds:
     @activity.defn(name="deploy.start")
     async def start(self, asked: StartVersion) -> Instances:
         return await self.by_service[asked.ref.service].start(asked)
+
+    @activity.defn(name="deploy.scale")
+    async def scale(self, asked: ScaleVersion) -> Instances:
+        return await self.by_service[asked.ref.service].scale(asked)
 
     @activity.defn(name="deploy.stop")
     async def stop(self, asked: StopVersion) -> Done:

@@ -1,0 +1,150 @@
+"""What each step of a rollout does, and how it is taken back."""
+
+import asyncio
+from contextlib import suppress
+from datetime import timedelta
+from typing import assert_never
+
+from temporalio import workflow
+from temporalio.exceptions import ApplicationError
+
+with workflow.unsafe.imports_passed_through():
+    from models.ids import Version
+    from models.quantities import format_duration, format_percent
+    from models.rollout import Bake, DeployStep, Gate, Keep, Phase, Promote, Retire, ScaleDown, SetWeight, Step
+    from models.traffic import TrafficSplit
+    from workflows.rollout_journal import Journal
+    from workflows.rollout_orders import Orders
+    from workflows.rollout_watching import RolloutStoppedError, Watching, stop_if_aborted, unless_aborted
+    from workflows.rollout_world import World
+    from workflows.undo import UndoStack, must_happen, shielded
+
+
+class Steps:
+    """Every step pushes its undo before it acts. All raise RolloutStoppedError and ActivityError."""
+
+    def __init__(self, world: World, journal: Journal, orders: Orders, undo: UndoStack) -> None:
+        self._world = world
+        self._journal = journal
+        self._orders = orders
+        self._undo = undo
+        self._version = journal.state.version
+        self._watching = Watching(world, orders, journal)
+
+    async def carry_out(self, step: Step) -> None:
+        match step:
+            case DeployStep(instances=instances):
+                await self._deploy(instances)
+            case SetWeight(weight=weight):
+                await self._set_weight(weight)
+            case Bake(duration=duration):
+                await self._watching.bake(duration)
+            case Gate():
+                await self._watching.ask(self._question())
+            case ScaleDown(instances=instances):
+                await self._scale_down(instances)
+            case Promote():
+                await self._promote()
+            case Keep(duration=duration):
+                await self._keep(duration)
+            case Retire():
+                await self._retire()
+            case _:
+                assert_never(step)
+
+    async def hold_while_paused(self) -> None:
+        await self._watching.hold_while_paused()
+
+    def _question(self) -> str:
+        state = self._journal.state
+        if state.weight > 0:
+            return f"approve {self._version} at {format_percent(state.weight)}?"
+        addresses = ", ".join(f"http://{instance.address}" for instance in state.instances)
+        return f"send traffic to {self._version}? It can be looked at before: {addresses}"
+
+    async def _deploy(self, instances: int | None) -> None:
+        state = self._journal.state
+        if self._version != state.stable:
+            self._undo.push(f"stopped {self._version}", lambda: self._world.stop(self._version))
+        if any(isinstance(planned.step, ScaleDown) for planned in state.steps):
+            # Below the undo of the traffic: what lives of the old version serves at once, then gets its help back.
+            await self._will_be_restored(self._old())
+        started = await unless_aborted(self._orders, self._world.start(self._version, instances))
+        stop_if_aborted(self._orders)
+        self._journal.update(instances=started.instances)
+        self._journal.note(f"{len(started.instances)} of {len(started.instances)} of {self._version} are ready")
+
+    async def _will_be_restored(self, old: Version) -> None:
+        name = f"brought {old} back to full strength"
+        if not self._undo.has(name):
+            size = len((await unless_aborted(self._orders, self._world.instances())).of(old))
+            self._undo.push(name, lambda: self._world.at_full_strength(old, size))
+
+    async def _set_weight(self, weight: float) -> None:
+        self._journal.update(exposed_at=self._journal.state.exposed_at or workflow.now())
+        await self._split(TrafficSplit(stable=self._old(), candidate=self._version, weight=weight))
+        self._journal.update(weight=weight)
+        self._journal.note(f"{self._version} receives {format_percent(weight)}")
+
+    async def _scale_down(self, instances: int) -> None:
+        """Traffic leaves the instances that go before they are told to end."""
+        old = self._old()
+        running = await unless_aborted(self._orders, self._world.instances())
+        if len(running.of(old)) > instances:
+            split = TrafficSplit(stable=old, candidate=self._version, weight=self._journal.state.weight)
+            await unless_aborted(self._orders, self._world.split(split, running.limited(old, instances)))
+            await unless_aborted(self._orders, self._world.scale(old, instances))
+            stop_if_aborted(self._orders)
+        self._journal.note(f"{instances} of {old} are left")
+
+    async def _promote(self) -> None:
+        self._orders.closed = True
+        self._journal.enter(Phase.PROMOTING)
+        await self._split(TrafficSplit(stable=self._version))
+        self._undo.clear()
+        self._journal.update(weight=100.0, reason=f"{self._version} serves all traffic")
+        self._journal.note(f"{self._version} is promoted")
+
+    async def _keep(self, duration: timedelta) -> None:
+        """Cut short by a newer rollout, which may lead back to what is kept."""
+        old = self._old()
+        self._journal.enter(Phase.KEEPING)
+        self._journal.note(f"{old} is kept for {format_duration(duration)}, for a quick way back")
+        with suppress(TimeoutError, asyncio.CancelledError):  # whoever cancels the wait, the old version still goes
+            await workflow.wait_condition(lambda: self._orders.successor is not None, timeout=duration)
+
+    async def _retire(self) -> None:
+        old = self._old()
+        successor = self._orders.successor
+        if successor and successor.version == old:
+            self._journal.note(f"{old} is left running for the rollout that leads back to it")
+            return
+        await shielded(must_happen(f"stopped {old}", lambda: self._world.stop(old), self._journal.note))
+
+    async def _split(self, split: TrafficSplit) -> None:
+        """Put a split in force, unless a version that it needs has died meanwhile."""
+        self._undo.push(self._undo_traffic_name(), self._return_traffic)
+        running = await self._world.instances()
+        dead = [version for version, share in split.weights().items() if share > 0 and not running.of(version)]
+        if dead:
+            raise RolloutStoppedError(f"no instance of {dead[0]} lives any more")
+        await unless_aborted(self._orders, self._world.split(split, running))
+        stop_if_aborted(self._orders)
+
+    def _undo_traffic_name(self) -> str:
+        stable = self._journal.state.stable
+        return f"returned all traffic to {stable}" if stable else "removed the route"
+
+    async def _return_traffic(self) -> None:
+        stable = self._journal.state.stable
+        if stable:
+            await self._world.give_all_to(stable)
+        else:
+            await self._world.remove_traffic()
+        self._journal.update(weight=0.0, off_at=workflow.now())
+
+    def _old(self) -> Version:
+        stable = self._journal.state.stable
+        if stable is None:
+            raise ApplicationError("this step needs a stable version", non_retryable=True)
+        return stable
