@@ -1,6 +1,7 @@
 """A rollout: a new version takes over a service's traffic step by step, or is taken back."""
 
 import asyncio
+from contextlib import suppress
 
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
@@ -93,7 +94,8 @@ class Rollout:
             self._end(Phase.FAILED, reason)
             return
         self._journal.enter(Phase.ROLLING_BACK)
-        await self._undo.unwind()
+        with suppress(asyncio.CancelledError):  # whoever cancels meanwhile, it is decided and ends so
+            await self._undo.unwind()
         self._end(Phase.ROLLED_BACK, reason)
 
     def _end(self, outcome: Phase, reason: str) -> None:

@@ -1,0 +1,38 @@
+"""What cuts in at an awkward moment: the end is still the decided one, and nothing that waits is lost."""
+
+from models.ids import parse_rollout_id
+from models.rollout import Phase, Successor
+from tests.factories import a_request, unhealthy
+from tests.workflows.harness import Bench, state
+from tests.workflows.world import FakeWorld
+from workflows.rollout import Rollout
+
+
+async def test_cancelling_it_while_it_is_taken_back_changes_nothing_of_the_end(bench: Bench) -> None:
+    world = FakeWorld()
+    world.verdicts.append(unhealthy())
+    world.endless.add("stop v2")
+    handle = await bench.start(world)
+    await world.stuck.wait()
+    await handle.cancel()
+    world.endless.clear()
+    result = await handle.result()
+
+    assert result.outcome is Phase.ROLLED_BACK
+    assert world.effects[-1] == "stop v2"
+    assert (await state(handle)).phase is Phase.ROLLED_BACK
+
+
+async def test_what_waits_gets_its_turn_though_the_one_before_is_cancelled_while_taken_back(real_bench: Bench) -> None:
+    world = FakeWorld()
+    world.verdicts.append(unhealthy())
+    world.endless.add("stop v2")
+    handle = await real_bench.start(world)
+    await world.stuck.wait()
+    newer = a_request("v3").model_copy(update={"ref": parse_rollout_id(handle.id), "id": "next"})
+    await handle.execute_update(Rollout.follow, Successor(request=newer))
+    await handle.cancel()
+    world.endless.clear()
+    result = await handle.result()
+
+    assert (result.outcome, result.version) == (Phase.PROMOTED, "v3")
