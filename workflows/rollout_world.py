@@ -60,8 +60,12 @@ class World:
         )
 
     async def at_full_strength(self, stable: Version, size: int) -> None:
-        """As many instances of a version as there were, all of them with traffic, and no other version."""
-        running = await self.scale(stable, size)
+        """As many instances of a version as there were, all of them with traffic, and no other version.
+
+        Never fewer than live, as they have traffic, nor none, should all have been dead when they were counted.
+        """
+        alive = len((await self.instances()).of(stable))
+        running = await self.scale(stable, max(size, alive) or self._spec.deploy.instances)
         await self._give_all(TrafficSplit(stable=stable), running)
 
     async def stop(self, version: Version) -> None:
@@ -82,7 +86,7 @@ class World:
         """All traffic to one version, brought back to life first should nothing of it live any more."""
         running = await self.instances()
         if not running.of(stable):
-            running = await self.start(stable)
+            running = await self.scale(stable, self._spec.deploy.instances)  # as it ran, not as a newer catalog says
         await self._give_all(TrafficSplit(stable=stable), running)
 
     async def _give_all(self, split: TrafficSplit, running: Instances) -> None:

@@ -1,11 +1,22 @@
 """What cuts in at an awkward moment: the end is still the decided one, and nothing that waits is lost."""
 
+from models.deployment import Instances, ListInstances
 from models.ids import parse_rollout_id
 from models.rollout import Phase, Successor
-from tests.factories import a_request, unhealthy
+from tests.factories import a_request, a_rolling_service, unhealthy
 from tests.workflows.harness import Bench, state
 from tests.workflows.world import FakeWorld
 from workflows.rollout import Rollout
+
+
+class DyingStable(FakeWorld):
+    """The stable version's instances die after they were first looked at."""
+
+    async def instances(self, asked: ListInstances) -> Instances:
+        found = await super().instances(asked)
+        if not self.effects:
+            self.alive.pop("v1", None)
+        return found
 
 
 async def test_cancelling_it_while_it_is_taken_back_changes_nothing_of_the_end(bench: Bench) -> None:
@@ -36,3 +47,24 @@ async def test_what_waits_gets_its_turn_though_the_one_before_is_cancelled_while
     result = await handle.result()
 
     assert (result.outcome, result.version) == (Phase.PROMOTED, "v3")
+
+
+async def test_a_stable_version_that_dies_as_a_rolling_rollout_begins_is_brought_back(fresh_bench: Bench) -> None:
+    world = DyingStable()
+    world.alive = {"v1": 3}
+    result = await (await fresh_bench.start(world, a_request(spec=a_rolling_service(3)))).result()
+
+    assert result.outcome is Phase.ROLLED_BACK
+    assert world.alive == {"v1": 3}
+    assert len(world.backends["v1"]) == 3
+
+
+async def test_a_version_that_is_not_ready_leaves_a_stable_one_that_died_alive(fresh_bench: Bench) -> None:
+    world = DyingStable()
+    world.alive = {"v1": 3}
+    world.fail("start v2", "not ready")
+    result = await (await fresh_bench.start(world, a_request(spec=a_rolling_service(3)))).result()
+
+    assert result.outcome is Phase.ROLLED_BACK
+    assert world.alive == {"v1": 3}
+    assert len(world.backends["v1"]) == 3
