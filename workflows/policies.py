@@ -52,9 +52,11 @@ SLOW_EFFECT = ActivityConfig(
 )
 
 MUST_HAPPEN = ActivityConfig(
-    # What was decided is carried out: undoing, and finishing what was promoted, is retried until it is done.
+    # What was decided is carried out: undoing, and finishing what was promoted, is retried until it is done. Cut off
+    # before anything is decided, it is waited for, as it could come after what the next rollout does.
     start_to_close_timeout=timedelta(hours=1),
     heartbeat_timeout=timedelta(seconds=10),
+    cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
     retry_policy=RetryPolicy(
         initial_interval=timedelta(milliseconds=200),
         maximum_interval=timedelta(seconds=5),

@@ -117,9 +117,9 @@ class Rollout:
         if found.unchanged:
             return False
         if found.stable and split and split.weight > 0:
-            await self._world.give_all_to(found.stable)
+            await unless_aborted(self._orders, self._world.give_all_to(found.stable))
         for leftover in found.leftovers:
-            await self._world.stop(leftover)
+            await unless_aborted(self._orders, self._world.stop(leftover))
             self._journal.note(f"stopped {leftover}, left over from a rollout that was ended by force")
         request = self._request
         self._journal.plan(steps_for(request.spec, self._version, stable=found.stable, at_once=request.at_once))

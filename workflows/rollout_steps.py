@@ -124,7 +124,7 @@ class Steps:
     async def _split(self, split: TrafficSplit) -> None:
         """Put a split in force, unless a version that it needs has died meanwhile."""
         self._undo.push(self._undo_traffic_name(), self._return_traffic)
-        running = await self._world.instances()
+        running = await unless_aborted(self._orders, self._world.instances())
         dead = [version for version, share in split.weights().items() if share > 0 and not running.of(version)]
         if dead:
             raise RolloutStoppedError(f"no instance of {dead[0]} lives any more")

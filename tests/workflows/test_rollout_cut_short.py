@@ -1,10 +1,14 @@
 """What cuts in at an awkward moment: the end is still the decided one, and nothing that waits is lost."""
 
+import pytest
+from temporalio.client import WorkflowExecutionStatus
+
 from models.deployment import Instances, ListInstances
 from models.ids import parse_rollout_id
 from models.rollout import Phase, Successor
+from models.traffic import TrafficSplit
 from tests.factories import a_request, a_rolling_service, unhealthy
-from tests.workflows.harness import Bench, state
+from tests.workflows.harness import ADA, Bench, state, until
 from tests.workflows.world import FakeWorld
 from workflows.rollout import Rollout
 
@@ -68,3 +72,23 @@ async def test_a_version_that_is_not_ready_leaves_a_stable_one_that_died_alive(f
     assert result.outcome is Phase.ROLLED_BACK
     assert world.alive == {"v1": 3}
     assert len(world.backends["v1"]) == 3
+
+
+@pytest.mark.parametrize("effect", ["traffic v1=100", "stop v9"])
+async def test_an_abort_is_heard_while_what_was_left_behind_is_cleared_away(bench: Bench, effect: str) -> None:
+    world = FakeWorld()
+    world.alive = {"v1": 2, "v9": 2}
+    world.split = TrafficSplit(stable="v1", candidate="v9", weight=50.0)
+    world.endless.add(effect)
+    handle = await bench.start(world)
+    await world.stuck.wait()
+    await handle.execute_update(Rollout.abort, ADA)
+
+    async def ended() -> bool:
+        return (await handle.describe()).status is not WorkflowExecutionStatus.RUNNING
+
+    try:
+        await until(ended, "the rollout to end", within=15)
+    finally:
+        world.endless.clear()
+    assert (await handle.result()).reason == "aborted by ada"
