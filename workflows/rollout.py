@@ -114,13 +114,13 @@ class Rollout:
         running = await unless_aborted(self._orders, self._world.instances())
         found = starting_point(self._version, split, running, wanted=self._request.spec.deploy.instances)
         self._journal.update(stable=found.stable)
-        if found.unchanged:
-            return False
         if found.stable and split and split.weight > 0:
             await unless_aborted(self._orders, self._world.give_all_to(found.stable))
         for leftover in found.leftovers:
             await unless_aborted(self._orders, self._world.stop(leftover))
             self._journal.note(f"stopped {leftover}, left over from a rollout that was ended by force")
+        if found.unchanged:
+            return False
         request = self._request
         self._journal.plan(steps_for(request.spec, self._version, stable=found.stable, at_once=request.at_once))
         self._journal.enter(Phase.PROGRESSING)

@@ -92,3 +92,12 @@ async def test_an_abort_is_heard_while_what_was_left_behind_is_cleared_away(benc
     finally:
         world.endless.clear()
     assert (await handle.result()).reason == "aborted by ada"
+
+
+async def test_leftovers_are_cleared_away_though_the_version_asked_for_is_stable_already(bench: Bench) -> None:
+    world = FakeWorld()
+    world.alive = {"v1": 2, "v9": 2}
+    result = await (await bench.start(world, a_request("v1"))).result()
+
+    assert result.outcome is Phase.UNCHANGED
+    assert world.alive == {"v1": 2}
