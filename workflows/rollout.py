@@ -197,6 +197,8 @@ class Rollout:
     async def follow(self, asked: Successor) -> Acknowledgement:
         """Let a newer rollout of the service come next, in this workflow's place."""
         waited, request = self._orders.successor, asked.request
+        if request.id and request.id == self._request.id:  # asked twice, as a connection broke: its turn has come
+            return Acknowledgement(text=f"{request.version} has begun")
         self._orders.follow(asked)
         waiting = Waiting(request_id=request.id, version=request.version, requested_by=request.requested_by)
         self._journal.update(next=waiting)

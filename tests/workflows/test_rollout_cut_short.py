@@ -94,6 +94,22 @@ async def test_an_abort_is_heard_while_what_was_left_behind_is_cleared_away(benc
     assert (await handle.result()).reason == "aborted by ada"
 
 
+async def test_the_rollout_under_way_is_not_its_own_successor(bench: Bench) -> None:
+    world = FakeWorld()
+    world.endless.add("watch")
+    handle = await bench.start(world, a_request().model_copy(update={"id": "only-once"}))
+    await world.watching.wait()
+    seen = await state(handle)
+    again = a_request().model_copy(update={"ref": seen.ref, "id": "only-once"})
+    await handle.execute_update(Rollout.follow, Successor(request=again, supersede=True))
+    await handle.execute_update(Rollout.promote, ADA)
+    result = await handle.result()
+
+    assert result.outcome is Phase.PROMOTED
+    assert (await state(handle)).next is None
+    assert world.effects.count("start v2") == 1
+
+
 async def test_leftovers_are_cleared_away_though_the_version_asked_for_is_stable_already(bench: Bench) -> None:
     world = FakeWorld()
     world.alive = {"v1": 2, "v9": 2}
