@@ -1,5 +1,7 @@
 """What cuts in at an awkward moment: the end is still the decided one, and nothing that waits is lost."""
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 from temporalio.client import WorkflowExecutionStatus
 
@@ -7,8 +9,8 @@ from models.deployment import Instances, ListInstances
 from models.ids import parse_rollout_id
 from models.rollout import Phase, Successor
 from models.traffic import TrafficSplit
-from tests.factories import a_request, a_rolling_service, unhealthy
-from tests.workflows.harness import ADA, Bench, state, until
+from tests.factories import a_request, a_rolling_service, a_service, a_step, unhealthy
+from tests.workflows.harness import ADA, Bench, state, until, until_phase
 from tests.workflows.world import FakeWorld
 from workflows.rollout import Rollout
 
@@ -108,6 +110,27 @@ async def test_the_rollout_under_way_is_not_its_own_successor(bench: Bench) -> N
     assert result.outcome is Phase.PROMOTED
     assert (await state(handle)).next is None
     assert world.effects.count("start v2") == 1
+
+
+async def test_a_bake_that_is_interrupted_after_its_time_is_still_judged(real_bench: Bench) -> None:
+    world = FakeWorld()
+    world.endless.add("watch")
+    handle = await real_bench.start(world, a_request(spec=a_service(a_step(10, bake=0.2))))
+    await world.watching.wait()
+
+    async def overdue() -> bool:
+        began = next(step.started_at for step in (await state(handle)).steps if step.step.kind == "bake")
+        return began is not None and datetime.now(UTC) - began > timedelta(seconds=1)
+
+    await until(overdue, "the bake's time to be over")
+    await handle.execute_update(Rollout.pause, ADA)
+    await until_phase(handle, Phase.PAUSED)
+    world.endless.clear()
+    world.verdicts.append(unhealthy())
+    await handle.execute_update(Rollout.resume, ADA)
+    result = await handle.result()
+
+    assert result.outcome is Phase.ROLLED_BACK
 
 
 async def test_leftovers_are_cleared_away_though_the_version_asked_for_is_stable_already(bench: Bench) -> None:
