@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import TypeVar
 
 from temporalio import workflow
+from temporalio.exceptions import ActivityError
 
 with workflow.unsafe.imports_passed_through():
     from models.judgement import Outcome, Verdict
@@ -88,7 +89,7 @@ async def unless_aborted(orders: Orders, work: Awaitable[Result]) -> Result:
     """Finish the work, or cancel it for an abort and raise RolloutStoppedError."""
     try:
         return await unless(orders.aborted, work)
-    except InterruptedWorkError:
+    except (InterruptedWorkError, ActivityError):  # what is cut off may end by an error of its own
         stop_if_aborted(orders)
         raise
 

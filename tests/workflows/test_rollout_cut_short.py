@@ -1,11 +1,13 @@
 """What cuts in at an awkward moment: the end is still the decided one, and nothing that waits is lost."""
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from temporalio.client import WorkflowExecutionStatus
+from temporalio.exceptions import ApplicationError
 
-from models.deployment import Instances, ListInstances
+from models.deployment import Instances, ListInstances, StartVersion
 from models.ids import parse_rollout_id
 from models.rollout import Phase, Successor
 from models.traffic import TrafficSplit
@@ -23,6 +25,16 @@ class DyingStable(FakeWorld):
         if not self.effects:
             self.alive.pop("v1", None)
         return found
+
+
+class LosingItsHost(FakeWorld):
+    """A start that is cut off ends by an error of its own, as when its worker died too."""
+
+    async def start(self, asked: StartVersion) -> Instances:
+        try:
+            return await super().start(asked)
+        except asyncio.CancelledError:
+            raise ApplicationError("the host is gone", non_retryable=True) from None
 
 
 async def test_cancelling_it_while_it_is_taken_back_changes_nothing_of_the_end(bench: Bench) -> None:
@@ -140,3 +152,13 @@ async def test_leftovers_are_cleared_away_though_the_version_asked_for_is_stable
 
     assert result.outcome is Phase.UNCHANGED
     assert world.alive == {"v1": 2}
+
+
+async def test_the_abort_is_the_reason_though_what_it_cut_off_failed(bench: Bench) -> None:
+    world = LosingItsHost()
+    world.endless.add("start")
+    handle = await bench.start(world)
+    await world.starting.wait()
+    await handle.execute_update(Rollout.abort, ADA)
+
+    assert (await handle.result()).reason == "aborted by ada"
