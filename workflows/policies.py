@@ -77,6 +77,11 @@ WATCH = ActivityConfig(
 RETRY_A_REFUSAL = timedelta(seconds=10)
 """How long to wait before asking again for something that must happen and was refused for good."""
 
+RETRY_A_REFUSAL_AT_LEAST_EVERY = timedelta(minutes=5)
+"""Each refusal doubles the wait, up to this. A refusal costs up to 18 events, and Temporal ends a workflow, and with it
+its undo, at 51,200: at one every ten seconds within eight hours, at this pace within ten days.
+"""
+
 
 def on(queue: TaskQueue, policy: ActivityConfig, summary: str) -> ActivityConfig:
     """A policy on a task queue, with the words that the UI shows for the activity."""

@@ -162,3 +162,16 @@ async def test_the_abort_is_the_reason_though_what_it_cut_off_failed(bench: Benc
     await handle.execute_update(Rollout.abort, ADA)
 
     assert (await handle.result()).reason == "aborted by ada"
+
+
+async def test_an_undo_refused_for_days_keeps_the_history_short(fresh_bench: Bench) -> None:
+    world = FakeWorld()
+    world.verdicts.append(unhealthy())
+    world.fail("traffic v1=100", "the router says no", times=100)
+    handle = await fresh_bench.start(world)
+    result = await handle.result()
+    history = await handle.fetch_history()
+    took = history.events[-1].event_time.ToDatetime() - history.events[0].event_time.ToDatetime()
+
+    assert result.outcome is Phase.ROLLED_BACK
+    assert took / len(history.events) * 51_200 > timedelta(days=7), "Temporal would end it, and with it the undo"
