@@ -148,7 +148,8 @@ def _spent(state: GuardState, request: Acquire, now: datetime) -> Refusal | None
 
 def known_answer(state: GuardState, asked: str) -> Answer | None:
     """What was answered to this very message when it came before."""
-    return next((decision.answer for decision in state.decisions if decision.asked == asked), None)
+    answers = (decision.answer for decision in state.decisions if decision.asked == asked)
+    return next((answer for answer in answers if answer), None)
 
 
 def answered(state: GuardState, asked: str, request: Acquire, answer: Grant | Refusal, now: datetime) -> GuardState:
