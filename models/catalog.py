@@ -8,6 +8,8 @@ from pydantic.json_schema import GenerateJsonSchema
 
 from models.base import Written
 from models.deployment import DeploySpec
+from models.freezes import FreezeSpec
+from models.guard import GuardRules, GuardSpec
 from models.ids import Name
 from models.judgement import EnvoyMetrics, JudgeSpec, MetricsSpec
 from models.mistakes import MistakeError
@@ -96,6 +98,7 @@ class Service(Written):
     traffic: TrafficSpec
     metrics: MetricsSpec = Field(default_factory=EnvoyMetrics)
     rollout: RolloutPlan
+    guard: GuardSpec = Field(default_factory=GuardSpec)
 
 
 class Catalog(Written):
@@ -104,6 +107,7 @@ class Catalog(Written):
     version: Literal[1] = Field(description="the format of this file")
     environment: Name = Field(default="local", description="the environment that this file describes")
     services: dict[Name, Service] = Field(min_length=1)
+    freezes: tuple[FreezeSpec, ...] = Field(default=(), description="times at which nothing new is rolled out")
 
     @model_validator(mode="after")
     def _listens_are_distinct(self) -> "Catalog":
@@ -117,6 +121,25 @@ class Catalog(Written):
                     at=("services", name, "traffic", "listen"),
                 )
         return self
+
+    @model_validator(mode="after")
+    def _freezes_concern_what_there_is(self) -> "Catalog":
+        known: dict[str, int] = {}
+        for position, freeze in enumerate(self.freezes):
+            if known.setdefault(freeze.name, position) != position:
+                raise MistakeError(f"two freezes are named {freeze.name}", at=("freezes", position, "name"))
+            for index, service in enumerate(freeze.services):
+                if service not in self.services:
+                    raise MistakeError(
+                        f"there is no service {service}; the catalog has {', '.join(sorted(self.services))}",
+                        at=("freezes", position, "services", index),
+                    )
+        return self
+
+    def guard_rules(self, service: str) -> GuardRules:
+        """What the guard of a service goes by. Raises KeyError for a service that is not here."""
+        freezes = tuple(freeze for freeze in self.freezes if not freeze.services or service in freeze.services)
+        return GuardRules(spec=self.services[service].guard, freezes=freezes)
 
 
 class _AsWritten(GenerateJsonSchema):

@@ -9,6 +9,7 @@ class TaskQueue(StrEnum):
     ROLLOUTS = "rollouts"
     DEPLOYS = "deploys"
     TRAFFIC = "traffic"
+    GUARDS = "guards"
 
 
 class SearchAttribute(StrEnum):
@@ -23,3 +24,13 @@ class SearchAttribute(StrEnum):
 
 
 ROLLOUT_WORKFLOW = "Rollout"
+GUARD_WORKFLOW = "ServiceGuard"
+
+
+class GuardUpdate(StrEnum):
+    """What a service's guard can be asked, by activities too, which do not import workflows."""
+
+    ACQUIRE = "acquire"
+    RELEASE = "release"
+    FREEZE = "freeze"
+    UNFREEZE = "unfreeze"

@@ -45,11 +45,15 @@ class Session:
 
     def service(self, name: str) -> tuple[ServiceRef, Service]:
         catalog = self.catalog()
+        self.check_service(catalog, name)
+        return ServiceRef(environment=catalog.environment, service=name), catalog.services[name]
+
+    def check_service(self, catalog: Catalog, name: str) -> None:
+        """Raises CommandError when the catalog has no such service."""
         if name not in catalog.services:
             close = difflib.get_close_matches(name, catalog.services, n=1)
             hint = f"did you mean {close[0]}?" if close else f"it describes {', '.join(sorted(catalog.services))}."
             raise CommandError(f"{self.settings.catalog} has no service {name!r}; {hint}", Exit.BAD_INPUT)
-        return ServiceRef(environment=catalog.environment, service=name), catalog.services[name]
 
     async def client(self) -> Client:
         try:

@@ -6,10 +6,12 @@ from datetime import timedelta
 from typing import Any
 
 from activities.deploys import DeployActivities
+from activities.guards import GuardActivities
 from activities.traffic import TrafficActivities
 from models.temporal_names import TaskQueue
 from workers.wiring import Adapters
 from workflows.rollout import Rollout
+from workflows.service_guard import ServiceGuard
 
 Activities = Sequence[Callable[..., Any]]
 
@@ -56,6 +58,17 @@ GROUPS = (
         activities=lambda adapters: TrafficActivities(adapters.routers, adapters.metric_sources).registered,
         concurrent_activities=200,
         drain=timedelta(seconds=10),
+    ),
+    Group(
+        queue=TaskQueue.GUARDS,
+        why="One guard per service, which sleeps until asked, and the questions to it: calls of milliseconds to "
+        "Temporal. A question's slot waits for the guard's answer, so there are more of them than of guards that "
+        "decide at once.",
+        workflows=(ServiceGuard,),
+        activities=lambda _: GuardActivities().registered,
+        concurrent_activities=50,
+        concurrent_workflow_tasks=8,
+        cached_workflows=500,
     ),
 )
 

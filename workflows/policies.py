@@ -8,7 +8,7 @@ from datetime import timedelta
 
 from temporalio import workflow
 from temporalio.common import RetryPolicy
-from temporalio.workflow import ActivityCancellationType, ActivityConfig
+from temporalio.workflow import ActivityCancellationType, ActivityConfig, LocalActivityConfig
 
 with workflow.unsafe.imports_passed_through():
     from models.temporal_names import TaskQueue
@@ -69,6 +69,26 @@ WATCH = ActivityConfig(
     retry_policy=RetryPolicy(
         initial_interval=timedelta(milliseconds=200),
         maximum_interval=timedelta(seconds=2),
+    ),
+)
+
+ASK_A_GUARD = ActivityConfig(
+    # A message to another workflow, retried until it is answered: it may meet that workflow between two of its runs,
+    # or Temporal starting.
+    start_to_close_timeout=timedelta(seconds=20),
+    retry_policy=RetryPolicy(
+        initial_interval=timedelta(milliseconds=200),
+        maximum_interval=timedelta(seconds=5),
+    ),
+)
+
+LOOK_AT_TEMPORAL = LocalActivityConfig(
+    # A look at another workflow, of milliseconds. Local, as the questions that wait for it fill the queue's slots, and
+    # it would wait behind them.
+    start_to_close_timeout=timedelta(seconds=5),
+    retry_policy=RetryPolicy(
+        initial_interval=timedelta(milliseconds=200),
+        maximum_interval=timedelta(seconds=5),
     ),
 )
 

@@ -16,6 +16,7 @@ from temporalio.exceptions import ApplicationError
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
+from activities.guards import GuardActivities
 from models.ids import ServiceRef, rollout_id
 from models.rollout import Acknowledgement, Instruction, Phase, RolloutRequest, RolloutResult, RolloutState
 from models.temporal_names import SearchAttribute, TaskQueue
@@ -23,6 +24,7 @@ from runtime.plugin import holdfast_plugin
 from tests.factories import a_request
 from tests.workflows.world import FakeWorld, Worlds
 from workflows.rollout import Rollout
+from workflows.service_guard import ServiceGuard
 
 ADA = Instruction(by="ada")
 Handle = WorkflowHandle[Rollout, RolloutResult]
@@ -33,6 +35,8 @@ class Bench:
 
     def __init__(self, environment: WorkflowEnvironment) -> None:
         self.client = environment.client
+        self.skip = environment.sleep
+        self.now = environment.get_current_time
         self._worlds = Worlds()
         self._workers = AsyncExitStack()
 
@@ -48,6 +52,14 @@ class Bench:
                     default_heartbeat_throttle_interval=timedelta(milliseconds=100),
                 )
             )
+        await self._workers.enter_async_context(
+            Worker(
+                self.client,
+                task_queue=TaskQueue.GUARDS,
+                workflows=[ServiceGuard],
+                activities=GuardActivities().registered,
+            )
+        )
         return self
 
     async def __aexit__(self, *_: object) -> None:
