@@ -3,7 +3,7 @@
 from datetime import timedelta
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, JsonValue, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, JsonValue, model_validator
 from pydantic.json_schema import GenerateJsonSchema
 
 from models.base import Written
@@ -23,12 +23,30 @@ class CanaryStep(Written):
     approval: bool = Field(default=False, description="wait for `holdfast approve` before going on")
 
 
+LEASE_AT_LEAST, LEASE_AT_MOST = timedelta(seconds=5), timedelta(minutes=10)
+
+
+def _a_lease(value: timedelta) -> timedelta:
+    if not LEASE_AT_LEAST <= value <= LEASE_AT_MOST:
+        allowed = f"{format_duration(LEASE_AT_LEAST)} to {format_duration(LEASE_AT_MOST)}"
+        raise MistakeError(f"a lease of {format_duration(value)} is outside {allowed}", allowed=allowed)
+    return value
+
+
+LeaseDuration = Annotated[
+    Duration,
+    AfterValidator(_a_lease),
+    Field(description="how long the new version keeps its traffic when nobody can take it back any more; 5s to 10m"),
+]
+
+
 class CanaryPlan(Written):
     """A new version takes over the traffic step by step, judged all the while."""
 
     strategy: Literal["canary"] = "canary"
     steps: tuple[CanaryStep, ...] = Field(min_length=1)
     judge: JudgeSpec = Field(default_factory=JudgeSpec)
+    lease: LeaseDuration = timedelta(seconds=30)
 
     @model_validator(mode="after")
     def _weights_rise(self) -> "CanaryPlan":
@@ -56,6 +74,7 @@ class BlueGreenPlan(Written):
     bake: Duration = Field(description="how long it is watched with all traffic before it is promoted")
     approval: bool = Field(default=False, description="wait for `holdfast approve` before traffic is switched")
     judge: JudgeSpec = Field(default_factory=JudgeSpec)
+    lease: LeaseDuration = timedelta(seconds=30)
 
 
 def _canary_unless_said(value: object) -> object:

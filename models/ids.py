@@ -49,3 +49,8 @@ def parse_rollout_id(workflow_id: str) -> ServiceRef:
     if kind != "rollout" or not environment or not service:
         raise ValueError(f"{workflow_id!r} is not a rollout's id; those read rollout/<environment>/<service>")
     return ServiceRef(environment=environment, service=service)
+
+
+def weight_lease(ref: ServiceRef) -> str:
+    """The keeper's key of the lease under which a candidate of the service has a weight: one per service."""
+    return f"weight/{ref.environment}/{ref.service}"

@@ -11,7 +11,7 @@ from rich.console import Console
 from temporalio.service import RPCError
 
 from runtime.settings import SettingsError
-from starters import catalog, deploy, doctor, history, orders, status, up, worker
+from starters import catalog, deploy, doctor, history, keeper, orders, status, up, worker
 from starters.exits import CommandError, Exit
 
 app = typer.Typer(
@@ -48,6 +48,7 @@ for order in (orders.promote, orders.abort, orders.pause, orders.resume, orders.
 app.command("rollback")(history.rollback)
 app.command("history")(history.history)
 app.command("worker")(worker.worker)
+app.command("keeper")(keeper.keeper)
 
 
 def run() -> int:
