@@ -3,7 +3,7 @@
 from datetime import timedelta
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, JsonValue, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, JsonValue, model_validator
 from pydantic.json_schema import GenerateJsonSchema
 
 from models.base import Written
@@ -30,6 +30,22 @@ ScaleDownDelay = Annotated[
     Field(description="how long the old version's instances stay up after promotion, for a quick way back"),
 ]
 
+LEASE_AT_LEAST, LEASE_AT_MOST = timedelta(seconds=5), timedelta(minutes=10)
+
+
+def _a_lease(value: timedelta) -> timedelta:
+    if not LEASE_AT_LEAST <= value <= LEASE_AT_MOST:
+        allowed = f"{format_duration(LEASE_AT_LEAST)} to {format_duration(LEASE_AT_MOST)}"
+        raise MistakeError(f"a lease of {format_duration(value)} is outside {allowed}", allowed=allowed)
+    return value
+
+
+LeaseDuration = Annotated[
+    Duration,
+    AfterValidator(_a_lease),
+    Field(description="how long the new version keeps its traffic when nobody can take it back any more; 5s to 10m"),
+]
+
 
 class CanaryPlan(Written):
     """A new version takes over the traffic step by step, judged all the while."""
@@ -38,6 +54,7 @@ class CanaryPlan(Written):
     steps: tuple[CanaryStep, ...] = Field(min_length=1)
     judge: JudgeSpec = Field(default_factory=JudgeSpec)
     scale_down_delay: ScaleDownDelay = timedelta(0)
+    lease: LeaseDuration = timedelta(seconds=30)
 
     @model_validator(mode="after")
     def _weights_rise(self) -> "CanaryPlan":
@@ -66,6 +83,7 @@ class BlueGreenPlan(Written):
     approval: bool = Field(default=False, description="wait for `holdfast approve` before traffic is switched")
     judge: JudgeSpec = Field(default_factory=JudgeSpec)
     scale_down_delay: ScaleDownDelay = timedelta(0)
+    lease: LeaseDuration = timedelta(seconds=30)
 
 
 class RollingPlan(Written):
@@ -79,6 +97,7 @@ class RollingPlan(Written):
     approval: bool = Field(default=False, description="wait for `holdfast approve` after the first batch")
     judge: JudgeSpec = Field(default_factory=JudgeSpec)
     scale_down_delay: ScaleDownDelay = timedelta(0)
+    lease: LeaseDuration = timedelta(seconds=30)
 
 
 def _canary_unless_said(value: object) -> object:

@@ -62,3 +62,8 @@ def _parse(workflow_id: str, wanted: str) -> ServiceRef:
     if kind != wanted or not environment or not service:
         raise ValueError(f"{workflow_id!r} is not a {wanted}'s id; those read {wanted}/<environment>/<service>")
     return ServiceRef(environment=environment, service=service)
+
+
+def weight_lease(ref: ServiceRef) -> str:
+    """The keeper's key of the lease under which a candidate of the service has a weight: one per service."""
+    return f"weight/{ref.environment}/{ref.service}"

@@ -46,6 +46,7 @@ class Settings(BaseSettings):
     )
     worker_health_port: int = Field(default=0, ge=0, le=65535)
     worker_metrics_port: int = Field(default=0, ge=0, le=65535)
+    keeper_health_port: int = Field(default=0, ge=0, le=65535)
 
     log_format: Literal["auto", "text", "json"] = "auto"
     log_level: Literal["debug", "info", "warning", "error"] = "info"

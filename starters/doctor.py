@@ -5,6 +5,7 @@ import os
 import shutil
 from collections.abc import AsyncIterator
 from enum import StrEnum
+from http import HTTPStatus
 
 import typer
 from pydantic import BaseModel
@@ -17,6 +18,7 @@ from temporalio.client import Client
 from temporalio.service import RPCError
 
 from devstack.envoy import is_ready
+from devstack.http_probe import http_status
 from models.temporal_names import SearchAttribute, TaskQueue
 from starters.exits import CommandError, Exit
 from starters.options import CatalogOption, JsonOption
@@ -70,6 +72,7 @@ async def _checks(session: Session) -> AsyncIterator[Check]:
     yield _catalog(session)
     yield _home(session)
     yield _stack(session)
+    yield await _keeper(session)
     try:
         client = await session.client()
     except CommandError as error:
@@ -114,6 +117,26 @@ def _stack(session: Session) -> Check:
     if session.settings.temporal_address:
         return Check(name="local stack", health=Health.OK, found="none, as HOLDFAST_TEMPORAL_ADDRESS names a server")
     return Check(name="local stack", health=Health.MISSING, found="does not run", next_step="Run `holdfast up`.")
+
+
+async def _keeper(session: Session) -> Check:
+    port = session.settings.keeper_health_port
+    health = session.stack.keeper_health if session.stack else f"127.0.0.1:{port}" if port else None
+    if health is None:
+        return Check(
+            name="keeper",
+            health=Health.MISSING,
+            found="its address is not known",
+            next_step="Run `holdfast up`; for one that runs by itself, set HOLDFAST_KEEPER_HEALTH_PORT.",
+        )
+    if await http_status(health, "/readyz") == HTTPStatus.OK:
+        return Check(name="keeper", health=Health.OK, found=f"keeps the leases of this host; answers at {health}")
+    return Check(
+        name="keeper",
+        health=Health.MISSING,
+        found=f"it does not answer at {health}",
+        next_step="`holdfast up` starts it again when it dies; without it no canary gets traffic.",
+    )
 
 
 async def _search_attributes(client: Client) -> Check:

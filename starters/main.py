@@ -11,7 +11,7 @@ from rich.console import Console
 from temporalio.service import RPCError
 
 from runtime.settings import SettingsError
-from starters import catalog, deploy, doctor, guard, history, orders, status, up, worker
+from starters import catalog, deploy, doctor, guard, history, keeper, orders, status, up, worker
 from starters.exits import CommandError, Exit
 
 app = typer.Typer(
@@ -49,6 +49,7 @@ app.command("rollback")(history.rollback)
 app.command("history")(history.history)
 app.add_typer(guard.app, name="guard")
 app.command("worker")(worker.worker)
+app.command("keeper")(keeper.keeper)
 
 
 def run() -> int:

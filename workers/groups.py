@@ -7,6 +7,7 @@ from typing import Any
 
 from activities.deploys import DeployActivities
 from activities.guards import GuardActivities
+from activities.leases import LeaseActivities
 from activities.traffic import TrafficActivities
 from models.temporal_names import TaskQueue
 from workers.wiring import Adapters
@@ -18,6 +19,13 @@ Activities = Sequence[Callable[..., Any]]
 
 def _none(_adapters: Adapters) -> Activities:
     return ()
+
+
+def _traffic(adapters: Adapters) -> Activities:
+    """Leases go with the traffic that they are for, as their ledger is on Envoy's host."""
+    keeper = adapters.lease_keeper
+    traffic = TrafficActivities(adapters.routers, adapters.metric_sources, keeper)
+    return [*traffic.registered, *LeaseActivities(keeper).registered]
 
 
 @dataclass(frozen=True)
@@ -55,7 +63,7 @@ GROUPS = (
         queue=TaskQueue.TRAFFIC,
         why="A watch holds its slot for as long as a candidate bakes or waits for a person, so slots are many and "
         "cheap. A watch hands over at once when asked to stop; 10 s are for a weight under way.",
-        activities=lambda adapters: TrafficActivities(adapters.routers, adapters.metric_sources).registered,
+        activities=_traffic,
         concurrent_activities=200,
         drain=timedelta(seconds=10),
     ),

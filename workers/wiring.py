@@ -10,8 +10,9 @@ from typing import Self
 from models.quantities import HostPort
 from providers.envoy_metrics import EnvoyMetrics
 from providers.envoy_router import EnvoyRouter
+from providers.lease_ledger import LeaseLedger
 from providers.process_deployer import ProcessDeployer
-from providers.roles import Deployer, MetricSource, Progress, TrafficRouter
+from providers.roles import Deployer, LeaseKeeper, MetricSource, Progress, TrafficRouter
 from runtime.secrets import resolve_secrets
 from runtime.settings import Settings
 
@@ -52,6 +53,10 @@ class Adapters:
         metrics = EnvoyMetrics(self._envoy_admin)
         self._opened.push_async_callback(metrics.aclose)
         return {"envoy": metrics}
+
+    @cached_property
+    def lease_keeper(self) -> LeaseKeeper:
+        return LeaseLedger(self._home / "keeper")
 
     @cached_property
     def process_deployer(self) -> ProcessDeployer:
