@@ -49,3 +49,13 @@ def parse_rollout_id(workflow_id: str) -> ServiceRef:
     if kind != "rollout" or not environment or not service:
         raise ValueError(f"{workflow_id!r} is not a rollout's id; those read rollout/<environment>/<service>")
     return ServiceRef(environment=environment, service=service)
+
+
+def recording_id(workflow_id: str, run_id: str, revision: int) -> str:
+    """The workflow that writes one picture of another to the records."""
+    return f"record/{workflow_id}/{run_id}/{revision}"
+
+
+def refusal_recording_id(key: str) -> str:
+    """The workflow that writes an order which was refused to the audit log, under the entry's own key."""
+    return f"record/refused/{key}"

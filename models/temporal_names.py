@@ -9,6 +9,7 @@ class TaskQueue(StrEnum):
     ROLLOUTS = "rollouts"
     DEPLOYS = "deploys"
     TRAFFIC = "traffic"
+    RECORDS = "records"
 
 
 class SearchAttribute(StrEnum):
@@ -23,3 +24,4 @@ class SearchAttribute(StrEnum):
 
 
 ROLLOUT_WORKFLOW = "Rollout"
+RECORDING_WORKFLOW = "Recording"

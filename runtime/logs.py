@@ -16,8 +16,8 @@ from temporalio import activity, workflow
 
 from runtime.settings import Settings
 
-CHATTY = ("httpx", "httpcore", "asyncio")
-"""Libraries that tell of every request at info; their warnings are wanted."""
+CHATTY = ("httpx", "httpcore", "asyncio", "alembic", "aiosqlite", "sqlalchemy")
+"""Libraries that tell of every request or statement at info; their warnings are wanted."""
 
 _RUN_FIELDS = {
     "workflow_id": "workflow_id",

@@ -11,6 +11,7 @@ from temporalio.exceptions import WorkflowAlreadyStartedError
 
 from models.catalog import Service
 from models.ids import ServiceRef, Version, rollout_id
+from models.record import Verb
 from models.rollout import Phase, RolloutRequest, RolloutResult
 from models.temporal_names import SearchAttribute, TaskQueue
 from starters.exits import CommandError, Exit
@@ -18,7 +19,8 @@ from starters.live import follow
 from starters.observing import observe
 from starters.options import CatalogOption, JsonOption, NoteOption, ServiceArgument, WaitOption
 from starters.output import print_json
-from starters.session import RolloutHandle, Session, parse_version, who
+from starters.refusals import record_refusal
+from starters.session import RolloutHandle, Session, from_where, parse_version, who
 from workflows.rollout import Rollout
 
 
@@ -36,7 +38,14 @@ def deploy(
     """
     session = Session.open(catalog)
     ref, spec = session.service(service)
-    request = RolloutRequest(ref=ref, version=parse_version(version), spec=spec, requested_by=who(), reason=note)
+    request = RolloutRequest(
+        ref=ref,
+        version=parse_version(version),
+        spec=spec,
+        requested_by=who(),
+        reason=note,
+        from_where=from_where(),
+    )
     asyncio.run(roll_out(session, request, wait=wait, as_json=as_json))
 
 
@@ -69,6 +78,9 @@ async def start_rollout(client: Client, request: RolloutRequest) -> RolloutHandl
             search_attributes=_search_attributes(request.ref, request.version, request.spec),
         )
     except WorkflowAlreadyStartedError as error:
+        verb = Verb.ROLLBACK if request.at_once else Verb.DEPLOY
+        why = "a rollout is under way"
+        await record_refusal(client, verb, request.ref, why=why, version=request.version, note=request.reason)
         raise CommandError(await _already_under_way(client, request.ref), Exit.REFUSED) from error
 
 

@@ -70,6 +70,7 @@ async def _checks(session: Session) -> AsyncIterator[Check]:
     yield _catalog(session)
     yield _home(session)
     yield _stack(session)
+    yield await _records(session)
     try:
         client = await session.client()
     except CommandError as error:
@@ -114,6 +115,19 @@ def _stack(session: Session) -> Check:
     if session.settings.temporal_address:
         return Check(name="local stack", health=Health.OK, found="none, as HOLDFAST_TEMPORAL_ADDRESS names a server")
     return Check(name="local stack", health=Health.MISSING, found="does not run", next_step="Run `holdfast up`.")
+
+
+async def _records(session: Session) -> Check:
+    try:
+        async with session.records() as store:
+            status = await store.status()
+    except CommandError as error:
+        return Check(name="records", health=Health.MISSING, found="unavailable", next_step=str(error))
+    if status.current:
+        return Check(name="records", health=Health.OK, found=f"{status.database}: {status.rollouts} rollouts")
+    step = "Upgrade this Holdfast." if status.newer else "Run `holdfast records migrate`."
+    found = f"{status.database} is at revision {status.found}, not {status.wanted}"
+    return Check(name="records", health=Health.MISSING, found=found, next_step=step)
 
 
 async def _search_attributes(client: Client) -> Check:

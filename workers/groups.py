@@ -6,9 +6,11 @@ from datetime import timedelta
 from typing import Any
 
 from activities.deploys import DeployActivities
+from activities.records import RecordActivities
 from activities.traffic import TrafficActivities
 from models.temporal_names import TaskQueue
 from workers.wiring import Adapters
+from workflows.recording import Recording
 from workflows.rollout import Rollout
 
 Activities = Sequence[Callable[..., Any]]
@@ -55,6 +57,16 @@ GROUPS = (
         "cheap. A watch hands over at once when asked to stop; 10 s are for a weight under way.",
         activities=lambda adapters: TrafficActivities(adapters.routers, adapters.metric_sources).registered,
         concurrent_activities=200,
+        drain=timedelta(seconds=10),
+    ),
+    Group(
+        queue=TaskQueue.RECORDS,
+        why="A database of its own pace: while it is away nothing else waits. A write is a few rows, and SQLite takes "
+        "one at a time, so few at once; each is over within seconds, done or not.",
+        workflows=(Recording,),
+        activities=lambda adapters: RecordActivities(adapters.records).registered,
+        concurrent_activities=8,
+        cached_workflows=200,
         drain=timedelta(seconds=10),
     ),
 )
