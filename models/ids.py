@@ -67,3 +67,13 @@ def _parse(workflow_id: str, wanted: str) -> ServiceRef:
 def weight_lease(ref: ServiceRef) -> str:
     """The keeper's key of the lease under which a candidate of the service has a weight: one per service."""
     return f"weight/{ref.environment}/{ref.service}"
+
+
+def recording_id(workflow_id: str, run_id: str, revision: int) -> str:
+    """The workflow that writes one picture of another to the records."""
+    return f"record/{workflow_id}/{run_id}/{revision}"
+
+
+def refusal_recording_id(key: str) -> str:
+    """The workflow that writes an order which was refused to the audit log, under the entry's own key."""
+    return f"record/refused/{key}"

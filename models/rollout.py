@@ -26,6 +26,7 @@ class RolloutRequest(Payload):
     spec: Service
     requested_by: str
     reason: str = ""
+    from_where: str = Field(default="", description="front door and host, like command@laptop")
     at_once: bool = Field(default=False, description="all traffic as soon as it is ready, without the catalog's steps")
 
 
@@ -180,7 +181,7 @@ class RolloutResult(Payload):
 
 
 class PastRollout(Payload):
-    """One line of a service's history. Without an end the rollout is under way."""
+    """One line of a service's history. Without an end the rollout is under way, unless it was `cut_off`."""
 
     version: Version
     strategy: str
@@ -188,6 +189,7 @@ class PastRollout(Payload):
     started_at: datetime
     ended_at: datetime | None = None
     run_id: str
+    cut_off: bool = Field(default=False, description="ended by force; the phase is the last that was seen")
 
 
 class Instruction(Payload):
@@ -195,6 +197,7 @@ class Instruction(Payload):
 
     by: str
     note: str = ""
+    from_where: str = Field(default="", description="front door and host, like command@laptop")
 
 
 class Successor(Payload):

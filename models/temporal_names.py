@@ -10,6 +10,7 @@ class TaskQueue(StrEnum):
     DEPLOYS = "deploys"
     TRAFFIC = "traffic"
     GUARDS = "guards"
+    RECORDS = "records"
 
 
 class SearchAttribute(StrEnum):
@@ -24,6 +25,7 @@ class SearchAttribute(StrEnum):
 
 
 ROLLOUT_WORKFLOW = "Rollout"
+RECORDING_WORKFLOW = "Recording"
 GUARD_WORKFLOW = "ServiceGuard"
 
 

@@ -15,7 +15,7 @@ from structlog.typing import Processor
 
 from runtime.settings import Settings
 
-CHATTY = ("httpx", "httpcore", "asyncio")
+CHATTY = ("httpx", "httpcore", "asyncio", "alembic", "aiosqlite", "sqlalchemy")
 """Libraries that tell of every request at info; their warnings are wanted."""
 
 

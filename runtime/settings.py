@@ -44,6 +44,9 @@ class Settings(BaseSettings):
     envoy_admin: HostPort | None = Field(
         default=None, description="Envoy's admin interface; the local stack's if unset"
     )
+    records_url: SecretStr | None = Field(
+        default=None, description="the records database, postgresql://… or sqlite:///…; else records.db in home"
+    )
     worker_health_port: int = Field(default=0, ge=0, le=65535)
     worker_metrics_port: int = Field(default=0, ge=0, le=65535)
     keeper_health_port: int = Field(default=0, ge=0, le=65535)

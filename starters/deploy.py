@@ -10,7 +10,7 @@ from models.rollout import RolloutRequest
 from starters.launching import IfBusy, launch, turn_of
 from starters.options import CatalogOption, IfBusyOption, JsonOption, NoteOption, ServiceArgument, WaitOption
 from starters.output import print_json
-from starters.session import Session, parse_version, who
+from starters.session import Session, from_where, parse_version, who
 from starters.watching import exit_code_of, watch_to_its_end
 
 
@@ -30,7 +30,13 @@ def deploy(
     session = Session.open(catalog)
     ref, spec = session.service(service)
     request = RolloutRequest(
-        id=uuid.uuid4().hex, ref=ref, version=parse_version(version), spec=spec, requested_by=who(), reason=note
+        id=uuid.uuid4().hex,
+        ref=ref,
+        version=parse_version(version),
+        spec=spec,
+        requested_by=who(),
+        reason=note,
+        from_where=from_where(),
     )
     asyncio.run(roll_out(session, request, if_busy=if_busy, wait=wait, as_json=as_json))
 

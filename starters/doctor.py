@@ -73,6 +73,7 @@ async def _checks(session: Session) -> AsyncIterator[Check]:
     yield _home(session)
     yield _stack(session)
     yield await _keeper(session)
+    yield await _records(session)
     try:
         client = await session.client()
     except CommandError as error:
@@ -137,6 +138,19 @@ async def _keeper(session: Session) -> Check:
         found=f"it does not answer at {health}",
         next_step="`holdfast up` starts it again when it dies; without it no canary gets traffic.",
     )
+
+
+async def _records(session: Session) -> Check:
+    try:
+        async with session.records() as store:
+            status = await store.status()
+    except CommandError as error:
+        return Check(name="records", health=Health.MISSING, found="unavailable", next_step=str(error))
+    if status.current:
+        return Check(name="records", health=Health.OK, found=f"{status.database}: {status.rollouts} rollouts")
+    step = "Upgrade this Holdfast." if status.newer else "Run `holdfast records migrate`."
+    found = f"{status.database} is at revision {status.found}, not {status.wanted}"
+    return Check(name="records", health=Health.MISSING, found=found, next_step=step)
 
 
 async def _search_attributes(client: Client) -> Check:

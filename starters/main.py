@@ -11,7 +11,7 @@ from rich.console import Console
 from temporalio.service import RPCError
 
 from runtime.settings import SettingsError
-from starters import catalog, deploy, doctor, guard, history, keeper, orders, status, up, worker
+from starters import audit, catalog, deploy, doctor, guard, history, keeper, orders, records, status, up, worker
 from starters.exits import CommandError, Exit
 
 app = typer.Typer(
@@ -47,6 +47,8 @@ for order in (orders.promote, orders.abort, orders.pause, orders.resume, orders.
     app.command(order.__name__)(order)
 app.command("rollback")(history.rollback)
 app.command("history")(history.history)
+app.command("audit")(audit.audit)
+app.add_typer(records.app, name="records")
 app.add_typer(guard.app, name="guard")
 app.command("worker")(worker.worker)
 app.command("keeper")(keeper.keeper)

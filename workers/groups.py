@@ -8,9 +8,11 @@ from typing import Any
 from activities.deploys import DeployActivities
 from activities.guards import GuardActivities
 from activities.leases import LeaseActivities
+from activities.records import RecordActivities
 from activities.traffic import TrafficActivities
 from models.temporal_names import TaskQueue
 from workers.wiring import Adapters
+from workflows.recording import Recording
 from workflows.rollout import Rollout
 from workflows.service_guard import ServiceGuard
 
@@ -77,6 +79,16 @@ GROUPS = (
         concurrent_activities=50,
         concurrent_workflow_tasks=8,
         cached_workflows=500,
+    ),
+    Group(
+        queue=TaskQueue.RECORDS,
+        why="A database of its own pace: while it is away nothing else waits. A write is a few rows, and SQLite takes "
+        "one at a time, so few at once; each is over within seconds, done or not.",
+        workflows=(Recording,),
+        activities=lambda adapters: RecordActivities(adapters.records).registered,
+        concurrent_activities=8,
+        cached_workflows=200,
+        drain=timedelta(seconds=10),
     ),
 )
 
