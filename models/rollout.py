@@ -9,6 +9,7 @@ from pydantic import Field
 from models.base import Payload
 from models.catalog import Service
 from models.deployment import Instance
+from models.guard import GuardRules
 from models.ids import ServiceRef, Version
 from models.judgement import Verdict
 from models.quantities import Duration, Percent
@@ -27,6 +28,8 @@ class RolloutRequest(Payload):
     requested_by: str
     reason: str = ""
     from_where: str = Field(default="", description="front door and host, like command@laptop")
+    guard: GuardRules = GuardRules()
+    emergency: str = Field(default="", description="a person's reason to go on in spite of a freeze or a cooldown")
     at_once: bool = Field(default=False, description="all traffic as soon as it is ready, without the catalog's steps")
 
 

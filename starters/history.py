@@ -1,7 +1,6 @@
 """`holdfast history` and `holdfast rollback`: what was rolled out, and back to what was before."""
 
 import asyncio
-import uuid
 from datetime import timedelta
 from typing import Annotated
 
@@ -15,15 +14,15 @@ from analysis.rollout_result import stable_now
 from analysis.rollout_view import PHASE_WORDS
 from models.ids import ServiceRef
 from models.quantities import format_duration
-from models.rollout import PastRollout, RolloutRequest
-from starters.deploy import roll_out
+from models.rollout import PastRollout
+from starters.deploy import request_for, roll_out
 from starters.exits import CommandError, Exit
 from starters.launching import IfBusy
 from starters.observing import observe
 from starters.options import CatalogOption, IfBusyOption, JsonOption, NoteOption, ServiceArgument, WaitOption
 from starters.output import print_json
 from starters.past import past_rollouts
-from starters.session import Session, from_where, parse_version, who
+from starters.session import Session, parse_version
 
 _LIMIT = 100
 
@@ -64,20 +63,11 @@ def rollback(
 ) -> None:
     """Go back to an earlier version: it gets all traffic as soon as its instances are ready, without steps."""
     session = Session.open(catalog)
-    ref, spec = session.service(service)
+    ref, _ = session.service(service)
 
     async def go_back() -> None:
         version = parse_version(to) if to else await _version_before(session, ref)
-        request = RolloutRequest(
-            id=uuid.uuid4().hex,
-            ref=ref,
-            version=version,
-            spec=spec,
-            requested_by=who(),
-            reason=note or "rollback",
-            from_where=from_where(),
-            at_once=True,
-        )
+        request = request_for(session, service, version, note=note or "rollback", at_once=True)
         await roll_out(session, request, if_busy=if_busy, wait=wait, as_json=as_json)
 
     asyncio.run(go_back())
