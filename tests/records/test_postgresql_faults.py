@@ -143,3 +143,31 @@ async def test_a_lock_that_stays_is_worth_another_try(server: Postgres, store: R
     assert failure.value.retryable
     assert "locked by another session" in str(failure.value)
     await store.write(to_record(revision=2))
+
+
+async def test_a_user_that_does_not_own_the_tables_writes_but_cannot_open_the_audit_log(
+    server: Postgres, store: RecordStore
+) -> None:
+    await store.migrate()
+    database = str(store).rpartition("/")[2]
+    for statement in (
+        "CREATE USER writer PASSWORD 's3cret'",
+        "GRANT SELECT, INSERT, UPDATE ON rollouts TO writer",
+        "GRANT SELECT, INSERT ON audit_log TO writer",
+        "GRANT SELECT ON alembic_version TO writer",
+    ):
+        await server.execute(statement, database)
+    url = server.url(database, "s3cret").replace("holdfast:", "writer:")
+    async with RecordStore(SecretStr(url), Path()) as writer:
+        for revision in (1, 2):
+            await writer.write(to_record(revision=revision))
+        with pytest.raises(RecordsError, match="must be owner of"):
+            await _open_the_audit_log(writer)
+
+    (record,) = await store.rollouts(SHOP, 10)
+    assert record.revision == 2
+
+
+async def _open_the_audit_log(store: RecordStore) -> None:
+    async with store._database.writing() as connection:
+        await connection.exec_driver_sql("DROP TRIGGER audit_log_keeps_entries ON audit_log")
