@@ -117,7 +117,10 @@ def _postgresql_engine(address: PostgresqlServer) -> AsyncEngine:
             address.dsn.get_secret_value(),
             timeout=PATIENCE.total_seconds(),
             command_timeout=PATIENCE.total_seconds() * 2,
-            server_settings={"application_name": "holdfast"},
+            server_settings={
+                "application_name": "holdfast",
+                "lock_timeout": str(PATIENCE // timedelta(milliseconds=1)),
+            },
         )
 
     return create_async_engine(

@@ -80,10 +80,7 @@ class RecordStore:
 
     async def _write(self, entries: ToRecord) -> None:
         async with self._database.writing() as connection:
-            if entries.rollout:
-                await connection.execute(_upsert(connection, rollout_row(entries.rollout)))
-            for entry in entries.every_audit:
-                await connection.execute(_insert_if_absent(connection, audit_row(entry)))
+            await write_on(connection, entries)
 
     async def rollouts(self, ref: ServiceRef, limit: int) -> tuple[RolloutRecord, ...]:
         """The newest first, without the audit entries."""
@@ -108,6 +105,14 @@ class RecordStore:
         async with self._database.reading() as connection:
             require(await connection.run_sync(schema_of), self)
             return list((await connection.execute(query)).mappings())
+
+
+async def write_on(connection: AsyncConnection, entries: ToRecord) -> None:
+    """Write in the transaction that the connection is in."""
+    if entries.rollout:
+        await connection.execute(_upsert(connection, rollout_row(entries.rollout)))
+    for entry in entries.every_audit:
+        await connection.execute(_insert_if_absent(connection, audit_row(entry)))
 
 
 async def _count(connection: AsyncConnection, table: Table) -> int:

@@ -7,7 +7,7 @@ with workflow.unsafe.imports_passed_through():
     from models.deployment import Done
     from models.record import ToRecord
     from models.temporal_names import RECORDING_WORKFLOW, TaskQueue
-    from workflows.policies import MUST_HAPPEN, on
+    from workflows.policies import MUST_BE_RECORDED, on
 
 
 @workflow.defn(name=RECORDING_WORKFLOW)
@@ -22,5 +22,5 @@ class Recording:
 async def write(entries: ToRecord) -> Done:
     """Raises ActivityError when it is cancelled, and for nothing else: it is retried until it is done."""
     return await workflow.execute_activity_method(
-        RecordActivities.write, entries, **on(TaskQueue.RECORDS, MUST_HAPPEN, "write to the records")
+        RecordActivities.write, entries, **on(TaskQueue.RECORDS, MUST_BE_RECORDED, "write to the records")
     )
