@@ -151,7 +151,7 @@ async def _send(client: Client, update: GuardUpdate, order: Order, ref: ServiceR
     except WorkflowUpdateFailedError as error:
         said = error.cause.message if isinstance(error.cause, ApplicationError) else str(error.cause)
         raise CommandError(f"{ref.service}: {said}.", Exit.REFUSED) from error
-    except (TimeoutError, WorkflowUpdateRPCTimeoutOrCancelledError, RPCError) as error:
+    except (TimeoutError, WorkflowUpdateRPCTimeoutOrCancelledError) as error:
         raise CommandError(_nobody_answered(ref), Exit.UNREACHABLE) from error
     return Acknowledgement.model_validate(answer)
 
