@@ -3,6 +3,7 @@ import os
 import sys
 from pathlib import Path
 
+from models.temporal_names import TaskQueue
 from tests.workers.process import REPOSITORY
 
 
@@ -13,4 +14,4 @@ async def test_an_unknown_group_is_a_usage_error_that_lists_the_groups(tmp_path:
     )  # fmt: skip
     _, said = await asyncio.wait_for(process.communicate(), 30)
     assert process.returncode == 2
-    assert "'pizza'; name one or more of rollouts, deploys, traffic, or all" in said.decode()
+    assert f"'pizza'; name one or more of {', '.join(TaskQueue)}, or all" in said.decode()
