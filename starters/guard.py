@@ -31,9 +31,8 @@ from models.quantities import parse_duration
 from models.rollout import Acknowledgement
 from models.temporal_names import GuardUpdate
 from starters.exits import CommandError, Exit
-from starters.observing import PATIENCE as READING
 from starters.options import CatalogOption, JsonOption, NoteOption, ServiceArgument
-from starters.orders import PATIENCE as ORDERING
+from starters.orders import PATIENCE
 from starters.output import print_json
 from starters.session import Session, who
 from workflows.service_guard import ServiceGuard
@@ -144,14 +143,14 @@ async def _give(
 
 async def _send(client: Client, update: GuardUpdate, order: Order, ref: ServiceRef) -> Acknowledgement:
     try:
-        async with asyncio.timeout(ORDERING.total_seconds()):
+        async with asyncio.timeout(PATIENCE.total_seconds()):
             answer = await client.execute_update_with_start_workflow(
                 update, order, start_workflow_operation=guard_start(ref), result_type=Acknowledgement
             )
     except WorkflowUpdateFailedError as error:
         said = error.cause.message if isinstance(error.cause, ApplicationError) else str(error.cause)
         raise CommandError(f"{ref.service}: {said}.", Exit.REFUSED) from error
-    except (TimeoutError, WorkflowUpdateRPCTimeoutOrCancelledError, RPCError) as error:
+    except (TimeoutError, WorkflowUpdateRPCTimeoutOrCancelledError) as error:
         raise CommandError(_nobody_answered(ref), Exit.UNREACHABLE) from error
     return Acknowledgement.model_validate(answer)
 
@@ -159,7 +158,7 @@ async def _send(client: Client, update: GuardUpdate, order: Order, ref: ServiceR
 async def _state(session: Session, ref: ServiceRef) -> GuardState:
     handle = (await session.client()).get_workflow_handle_for(ServiceGuard.run, guard_id(ref))
     try:
-        return await handle.query(ServiceGuard.state, rpc_timeout=READING)
+        return await handle.query(ServiceGuard.state, rpc_timeout=PATIENCE)
     except WorkflowQueryFailedError as error:
         raise CommandError(_nobody_answered(ref), Exit.UNREACHABLE) from error
     except RPCError as error:

@@ -84,9 +84,9 @@ WATCH = ActivityConfig(
 )
 
 ASK_A_GUARD = ActivityConfig(
-    # A message to another workflow, retried until it is answered: it may meet that workflow between two of its runs,
-    # or Temporal starting.
-    start_to_close_timeout=timedelta(seconds=20),
+    # A message to another workflow, retried until it is answered. The same message again is the same question, so an
+    # attempt is short: whoever waits is not kept by a worker that died.
+    start_to_close_timeout=timedelta(seconds=5),
     retry_policy=RetryPolicy(
         initial_interval=timedelta(milliseconds=200),
         maximum_interval=timedelta(seconds=5),

@@ -7,38 +7,21 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest_asyncio
-from temporalio.api.enums.v1 import IndexedValueType
-from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest
 from temporalio.client import Client
 from temporalio.testing import ActivityEnvironment
-from temporalio.worker import Worker
 
 from activities.guards import GuardActivities
 from models.freezes import FreezeSpec
 from models.guard import Acquire, Grant, LeaseKind, LeaseOutcome, Refusal
 from models.quantities import HostPort
-from models.temporal_names import SearchAttribute, TaskQueue
-from runtime.plugin import holdfast_plugin
+from models.temporal_names import TaskQueue
 from tests.factories import an_acquire
-from tests.workflows.guard_harness import GuardedService, end, holders, rules
-from workflows.service_guard import ServiceGuard
+from tests.workflows.guard_harness import GuardedService, end, guarded_server, rules
 
 
 @pytest_asyncio.fixture(scope="session")
 async def client(temporal: HostPort) -> AsyncIterator[Client]:
-    """A client of a server on which guards and holders run."""
-    client = await Client.connect(temporal, plugins=[holdfast_plugin()])
-    keyword = IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD
-    await client.operator_service.add_search_attributes(
-        AddSearchAttributesRequest(
-            namespace=client.namespace,
-            search_attributes=dict.fromkeys((SearchAttribute.SERVICE, SearchAttribute.ENVIRONMENT), keyword),
-        )
-    )
-    guards = Worker(
-        client, task_queue=TaskQueue.GUARDS, workflows=[ServiceGuard], activities=GuardActivities().registered
-    )
-    async with guards, holders(client):
+    async with guarded_server(temporal) as client:
         yield client
 
 

@@ -6,10 +6,12 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import TypeVar, cast
 
+from temporalio.api.enums.v1 import IndexedValueType
+from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest
 from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHandle
 from temporalio.worker import Worker
 
-from activities.guards import guard_start
+from activities.guards import GuardActivities, guard_start
 from models.base import Payload
 from models.deployment import Done
 from models.freezes import FreezeSpec
@@ -29,8 +31,10 @@ from models.guard import (
 )
 from models.guard import Holder as LeaseHolder
 from models.ids import ServiceRef, guard_id
+from models.quantities import HostPort
 from models.rollout import Acknowledgement
-from models.temporal_names import GuardUpdate, TaskQueue
+from models.temporal_names import GuardUpdate, SearchAttribute, TaskQueue
+from runtime.plugin import holdfast_plugin
 from tests.workflows.harness import until
 from tests.workflows.holder import Holding, HoldsALease
 from workflows.service_guard import ServiceGuard
@@ -48,6 +52,9 @@ def rules(
 ) -> GuardRules:
     spec = GuardSpec(cooldown=cooldown, restarts=RestartBudget(limit=limit, window=window))
     return GuardRules(spec=spec, freezes=freezes)
+
+
+FROZEN = rules(FreezeSpec.model_validate({"name": "forever", "from": "2020-01-01 00:00", "until": "2099-01-01 00:00"}))
 
 
 class GuardedService:
@@ -155,3 +162,25 @@ async def until_ended(holder: Holder) -> None:
 async def holders(client: Client) -> AsyncIterator[None]:
     async with Worker(client, task_queue=HOLDERS, workflows=[HoldsALease]):
         yield
+
+
+async def connected(address: HostPort) -> Client:
+    """A client of a real server that knows the search attributes of guards."""
+    client = await Client.connect(address, plugins=[holdfast_plugin()])
+    keyword = IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD
+    attributes = {str(name): keyword for name in (SearchAttribute.SERVICE, SearchAttribute.ENVIRONMENT)}
+    await client.operator_service.add_search_attributes(
+        AddSearchAttributesRequest(namespace=client.namespace, search_attributes=attributes)
+    )
+    return client
+
+
+@asynccontextmanager
+async def guarded_server(address: HostPort) -> AsyncIterator[Client]:
+    """A client of a real server on which guards and holders run."""
+    client = await connected(address)
+    guards = Worker(
+        client, task_queue=TaskQueue.GUARDS, workflows=[ServiceGuard], activities=GuardActivities().registered
+    )
+    async with guards, holders(client):
+        yield client

@@ -2,19 +2,16 @@
 
 from datetime import timedelta
 
-from models.freezes import FreezeSpec
 from models.guard import Freeze, GuardState, LeaseKind
 from models.ids import ServiceRef, guard_id, parse_rollout_id
 from models.rollout import Phase, RolloutRequest
 from models.temporal_names import GuardUpdate
 from tests.factories import a_request, a_service, keeping, unhealthy
-from tests.workflows.guard_harness import rules
+from tests.workflows.guard_harness import FROZEN
 from tests.workflows.harness import ADA, Bench, Handle, state, until_phase
 from tests.workflows.world import FakeWorld
 from workflows.rollout import Rollout
 from workflows.service_guard import ServiceGuard
-
-FROZEN = rules(FreezeSpec.model_validate({"name": "forever", "from": "2020-01-01 00:00", "until": "2099-01-01 00:00"}))
 
 
 async def guard_of(bench: Bench, handle: Handle) -> GuardState:
