@@ -32,7 +32,7 @@ check: setup
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 
-# How long after its deadline a canary that nobody renews still gets traffic; a minute and a half.
+# How long after its deadline a canary that nobody renews still gets traffic; 40 seconds.
 keeper: setup
 	@$(BIN)/python -m benchmarks.keeper
 
