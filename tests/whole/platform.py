@@ -93,7 +93,7 @@ class Platform:
         return code
 
     def kill_everything(self) -> None:
-        """kill -9 of the stack: Temporal, Envoy, the keeper and every worker die with it, the services' instances do not."""
+        """kill -9 of the stack: all its processes die with it, the services' instances do not."""
         assert self._up
         parts = [
             self.part(*words) for words in (("worker", "rollouts"), ("start-dev",), ("bootstrap.json",), ("-m keeper",))
