@@ -11,6 +11,7 @@ from keeper.status import Status
 from keeper.undoing import Undoing
 from models.keeper import HostTime
 from models.keeper_ledger import LeaseRecord, Undo
+from providers.disk_reserve import DiskReserve
 from providers.errors import ProviderError
 from providers.host_clock import host_time, wall_time
 from providers.lease_ledger import LeaseLedger
@@ -30,7 +31,8 @@ class Keeper:
     """Each lease is carried out by a task of its own, so that none waits for another.
 
     An undo that was carried out is kept in force until the lease is settled or armed anew. Should the ledger's disk
-    refuse the note that a lease lapsed, it is carried out nonetheless, and the note is tried again.
+    refuse the note that a lease lapsed, it is carried out nonetheless, with the space that was held back, and the note
+    is tried again.
     """
 
     def __init__(
@@ -38,6 +40,7 @@ class Keeper:
         ledger: LeaseLedger,
         undoing: Undoing,
         status: Status,
+        reserve: DiskReserve,
         *,
         clock: Callable[[], HostTime] = host_time,
         wall: Callable[[], datetime] = wall_time,
@@ -45,6 +48,7 @@ class Keeper:
         self._ledger = ledger
         self._undoing = undoing
         self._status = status
+        self._reserve = reserve
         self._clock = clock
         self._wall = wall
         self._at_work: dict[str, asyncio.Task[None]] = {}
@@ -92,6 +96,8 @@ class Keeper:
                 if not left:
                     self._set_to_work(record)
         held = sum(record.settled_at is None for record in records) - len(self._at_work)
+        if not self._at_work:
+            await asyncio.to_thread(self._reserve.keep)
         self._status.saw(held=held, lapsed=len(self._at_work), troubles=tuple(self._troubles.values()))
         return wait
 
@@ -133,10 +139,14 @@ class Keeper:
         if attempt not in self._lapsed:
             logger.warning("Nobody renewed %s in time: %s", record.lease.key, record.undo, extra=_facts(record))
         lapsed_at = self._lapsed.setdefault(attempt, self._wall())
+        noted = record.model_copy(update={"lapsed_at": lapsed_at})
         try:
-            await self._ledger.write(record.model_copy(update={"lapsed_at": lapsed_at}))
+            await self._ledger.write(noted)
         except ProviderError as error:
             self._trouble(record.lease.key, str(error))
+            await asyncio.to_thread(self._reserve.give_up)
+            with suppress(ProviderError):
+                await self._ledger.write(noted)
         return lapsed_at
 
     async def _undo(self, record: LeaseRecord, undo: Undo) -> datetime:

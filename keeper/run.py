@@ -9,6 +9,7 @@ from keeper.loop import Keeper
 from keeper.status import Status
 from keeper.undoing import Undoing
 from models.quantities import HostPort
+from providers.disk_reserve import DiskReserve
 from providers.envoy_router import EnvoyRouter
 from providers.lease_ledger import LeaseLedger
 from runtime.health import serving_health
@@ -36,12 +37,13 @@ async def run_keeper(settings: Settings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
     ledger, status = LeaseLedger(home / "keeper"), Status()
+    reserve = DiskReserve(home / "keeper" / "reserve")
     router = EnvoyRouter(home / "envoy", admin)
     port, setting = settings.keeper_health_port, "HOLDFAST_KEEPER_HEALTH_PORT"
     try:
         with ledger.serving(), serving_health(status, port, setting=setting) as health:
             logger.info("Keeper started", extra={"ledger": str(home / "keeper"), "health": health, "envoy": admin})
-            await Keeper(ledger, Undoing({"envoy": router}), status).run(stopping)
+            await Keeper(ledger, Undoing({"envoy": router}), status, reserve).run(stopping)
             logger.info("Keeper stopped")
     finally:
         await router.aclose()

@@ -16,6 +16,9 @@ from models.ids import weight_lease
 from models.keeper import Holder, LeaseKey, LeaseStanding
 from models.keeper_ledger import Lease, ReturnTraffic
 from models.traffic import TrafficSplit
+from providers.envoy_admin import EnvoyAdmin
+from providers.envoy_names import cluster_name, route_name
+from providers.envoy_resources import FULL_WEIGHT
 from providers.host_clock import host_time
 from providers.lease_ledger import LeaseLedger
 from tests.providers.envoy_harness import Envoy, Site, eventually
@@ -67,8 +70,10 @@ class KeeperProcess:
 
 
 @asynccontextmanager
-async def keeper_process(envoy: Envoy, home: Path, **env: str) -> AsyncIterator[KeeperProcess]:
-    process = KeeperProcess(home, envoy.admin, home / "keeper.log", env)
+async def keeper_process(
+    envoy: Envoy, home: Path, *, log: Path | None = None, env: Mapping[str, str] | None = None
+) -> AsyncIterator[KeeperProcess]:
+    process = KeeperProcess(home, envoy.admin, log or home / "keeper.log", env)
     await process.start()
     try:
         yield process
@@ -103,6 +108,15 @@ class Canary:
     async def current(self) -> TrafficSplit | None:
         return await self.site.envoy.router.current(self.site.ref, self.site.spec)
 
+    async def until_recorded(self) -> LeaseStanding:
+        """What the holder is told once the keeper has noted when the undo was in force."""
+
+        async def recorded() -> bool:
+            return (await self.renew()).carried_out_at is not None
+
+        await eventually(recorded, "the keeper notes when it was carried out", within=10)
+        return await self.renew()
+
     async def all_at_stable(self) -> bool:
         """As the users see it, who have to be many for the smallest weight."""
         answers = await self.site.send(100)
@@ -118,12 +132,18 @@ class Canary:
         await eventually(overdue, "the deadline passes", within=10)
 
     async def until_returned(self, within: float) -> float:
-        """Wait until the router reports all traffic at stable; seconds from arming until then."""
+        """Wait until Envoy works by routes that give all to stable; seconds from arming until then."""
+        all_to_stable = {cluster_name(self.site.ref, "v1"): FULL_WEIGHT}
+        admin = EnvoyAdmin(self.site.envoy.admin)
 
         async def returned() -> bool:
-            return await self.current() == TrafficSplit(stable="v1")
+            routes = (await admin.in_force()).routes.get(route_name(self.site.ref))
+            return routes is not None and routes.weights() == all_to_stable
 
-        await eventually(returned, "traffic is back at v1", within)
+        try:
+            await eventually(returned, "traffic is back at v1", within)
+        finally:
+            await admin.aclose()
         return time.monotonic() - self.armed_at
 
 

@@ -3,10 +3,19 @@ import re
 from pathlib import Path
 
 import pytest
-from pydantic import BaseModel, JsonValue, ValidationError
+from pydantic import BaseModel, JsonValue, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 
-from models.catalog import BlueGreenPlan, CanaryPlan, CanaryStep, Catalog, RollingPlan, Service, catalog_schema
+from models.catalog import (
+    BlueGreenPlan,
+    CanaryPlan,
+    CanaryStep,
+    Catalog,
+    RollingPlan,
+    RolloutPlan,
+    Service,
+    catalog_schema,
+)
 from models.deployment import HttpReadiness, ProcessDeployment
 from models.freezes import FreezeSpec
 from models.guard import GuardSpec, RestartBudget
@@ -116,6 +125,22 @@ def test_a_step_may_keep_the_weight_of_the_one_before() -> None:
 def test_a_step_without_traffic_is_refused() -> None:
     with pytest.raises(ValidationError, match="cannot be judged"):
         CanaryPlan(steps=(a_step(0.0),))
+
+
+@pytest.mark.parametrize(
+    "plan", [{"steps": [{"weight": "5%", "bake": "1s"}]}, {"strategy": "blue-green", "bake": "1s"}]
+)
+def test_a_lease_is_between_five_seconds_and_ten_minutes(plan: dict[str, JsonValue]) -> None:
+    for fits in ("5s", "30s", "10m"):
+        assert a_plan({**plan, "lease": fits}).lease == parse_duration(fits)
+    for misfit in ("4s", "11m"):
+        with pytest.raises(ValidationError, match=f"a lease of {misfit} is outside 5s to 10m"):
+            a_plan({**plan, "lease": misfit})
+
+
+def a_plan(written: dict[str, JsonValue]) -> CanaryPlan | BlueGreenPlan:
+    plan: CanaryPlan | BlueGreenPlan = TypeAdapter(RolloutPlan).validate_python(written)
+    return plan
 
 
 def test_two_services_cannot_listen_on_one_address() -> None:
