@@ -37,7 +37,7 @@ class PayloadDamagedError(UnreadablePayloadError):
 
 class EncryptionCodec(PayloadCodec):
     """Encrypts with the first key, decrypts with any. What was never encrypted is passed on as it is, so encryption
-    can be switched on, and off again, with workflows in flight; without keys nothing is encrypted, and what another
+    can be switched on with workflows in flight; without keys nothing is encrypted, and what another
     process encrypted is refused with a sentence.
     """
 
