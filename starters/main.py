@@ -10,8 +10,9 @@ import typer
 from rich.console import Console
 from temporalio.service import RPCError
 
+from runtime.codec import UnreadablePayloadError
 from runtime.settings import SettingsError
-from starters import catalog, deploy, doctor, history, orders, status, up, worker
+from starters import catalog, codec_server, deploy, doctor, history, keys, orders, status, up, worker
 from starters.exits import CommandError, Exit
 
 app = typer.Typer(
@@ -48,6 +49,8 @@ for order in (orders.promote, orders.abort, orders.pause, orders.resume, orders.
 app.command("rollback")(history.rollback)
 app.command("history")(history.history)
 app.command("worker")(worker.worker)
+app.add_typer(keys.app, name="keys")
+app.command("codec-server")(codec_server.codec_server)
 
 
 def run() -> int:
@@ -57,7 +60,7 @@ def run() -> int:
     except CommandError as error:
         _complain(error)
         return error.code
-    except SettingsError as error:
+    except (SettingsError, UnreadablePayloadError) as error:
         _complain(error)
         return Exit.BAD_INPUT
     except RPCError as error:
