@@ -25,7 +25,7 @@ def deploy(platform: Platform, shop: Shop, version: str, word: str) -> Json:
     return result
 
 
-def roll_out(platform: Platform, word: str) -> None:
+def roll_out(platform: Platform, word: str) -> Shop:
     """Promote a version, take one back, and fail to start one, all in this word."""
     shop = platform.shop(steps=[{"weight": "50%", "bake": "2s"}])
     rewrite(shop, env={"GREETING": f"{word}-environment"})
@@ -36,6 +36,7 @@ def roll_out(platform: Platform, word: str) -> None:
     rewrite(shop, command=["sh", "-c", f"echo {word}-last-words; exit 1 # {{port}}"])
     assert f"{word}-last-words" in deploy(platform, shop, "v4", word)["reason"]
     assert platform.state(shop)["requested_by"].startswith(f"{word}-person@")
+    return shop
 
 
 def stored(home: Path) -> bytes:
@@ -55,6 +56,12 @@ def test_the_database_shows_no_word_of_a_rollout_once_there_are_keys(own_platfor
 
     own_platform.env["HOLDFAST_ENCRYPTION_KEYS"] = new_entry(date(2026, 1, 1))
     own_platform.start()
-    roll_out(own_platform, "hidden")
+    shop = roll_out(own_platform, "hidden")
+    keyless = own_platform.run(
+        "status", shop.name, "--catalog", str(shop.catalog), env={"HOLDFAST_ENCRYPTION_KEYS": ""}
+    )
+    assert keyless.returncode == 2
+    assert "is encrypted with key '2026-01-01-" in keyless.stderr
+    assert "Traceback" not in keyless.stderr
     own_platform.kill_everything()
     assert b"hidden" not in stored(own_platform.home)
