@@ -20,6 +20,7 @@ from temporalio.service import RPCError
 from devstack.envoy import is_ready
 from devstack.http_probe import http_status
 from models.temporal_names import SearchAttribute, TaskQueue
+from runtime.keyring import load_keyring
 from starters.exits import CommandError, Exit
 from starters.options import CatalogOption, JsonOption
 from starters.output import print_json
@@ -74,6 +75,7 @@ async def _checks(session: Session) -> AsyncIterator[Check]:
     yield _stack(session)
     yield await _keeper(session)
     yield await _records(session)
+    yield _encryption(session)
     try:
         client = await session.client()
     except CommandError as error:
@@ -151,6 +153,16 @@ async def _records(session: Session) -> Check:
     step = "Upgrade this Holdfast." if status.newer else "Run `holdfast records migrate`."
     found = f"{status.database} is at revision {status.found}, not {status.wanted}"
     return Check(name="records", health=Health.MISSING, found=found, next_step=step)
+
+
+def _encryption(session: Session) -> Check:
+    ids = load_keyring(session.settings).ids
+    if not ids:
+        found = "off; Temporal's database holds what rollouts are given in readable form"
+    else:
+        others = f"; {', '.join(ids[1:])} can be read" if ids[1:] else ""
+        found = f"on, with key {ids[0]}{others}"
+    return Check(name="encryption", health=Health.OK, found=found)
 
 
 async def _search_attributes(client: Client) -> Check:

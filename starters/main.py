@@ -10,8 +10,24 @@ import typer
 from rich.console import Console
 from temporalio.service import RPCError
 
+from runtime.codec import UnreadablePayloadError
 from runtime.settings import SettingsError
-from starters import audit, catalog, deploy, doctor, guard, history, keeper, orders, records, status, up, worker
+from starters import (
+    audit,
+    catalog,
+    codec_server,
+    deploy,
+    doctor,
+    guard,
+    history,
+    keeper,
+    keys,
+    orders,
+    records,
+    status,
+    up,
+    worker,
+)
 from starters.exits import CommandError, Exit
 
 app = typer.Typer(
@@ -52,6 +68,8 @@ app.add_typer(records.app, name="records")
 app.add_typer(guard.app, name="guard")
 app.command("worker")(worker.worker)
 app.command("keeper")(keeper.keeper)
+app.add_typer(keys.app, name="keys")
+app.command("codec-server")(codec_server.codec_server)
 
 
 def run() -> int:
@@ -61,7 +79,7 @@ def run() -> int:
     except CommandError as error:
         _complain(error)
         return error.code
-    except SettingsError as error:
+    except (SettingsError, UnreadablePayloadError) as error:
         _complain(error)
         return Exit.BAD_INPUT
     except RPCError as error:

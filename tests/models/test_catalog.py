@@ -138,8 +138,8 @@ def test_a_lease_is_between_five_seconds_and_ten_minutes(plan: dict[str, JsonVal
             a_plan({**plan, "lease": misfit})
 
 
-def a_plan(written: dict[str, JsonValue]) -> CanaryPlan | BlueGreenPlan:
-    plan: CanaryPlan | BlueGreenPlan = TypeAdapter(RolloutPlan).validate_python(written)
+def a_plan(written: dict[str, JsonValue]) -> CanaryPlan | BlueGreenPlan | RollingPlan:
+    plan: CanaryPlan | BlueGreenPlan | RollingPlan = TypeAdapter(RolloutPlan).validate_python(written)
     return plan
 
 
