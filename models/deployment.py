@@ -106,6 +106,11 @@ class Instances(Payload):
         """Those of a version that can be counted on."""
         return tuple(one for one in self.instances if one.version == version and not one.ending)
 
+    @property
+    def versions(self) -> frozenset[Version]:
+        """Those of which an instance can be counted on."""
+        return frozenset(instance.version for instance in self.instances if not instance.ending)
+
     def limited(self, version: Version, count: int) -> "Instances":
         """All but those of a version that are listed after its first `count`."""
         surplus = self.of(version)[count:]

@@ -10,8 +10,24 @@ import typer
 from rich.console import Console
 from temporalio.service import RPCError
 
+from runtime.codec import UnreadablePayloadError
 from runtime.settings import SettingsError
-from starters import catalog, deploy, doctor, history, orders, status, up, worker
+from starters import (
+    audit,
+    catalog,
+    codec_server,
+    deploy,
+    doctor,
+    guard,
+    history,
+    keeper,
+    keys,
+    orders,
+    records,
+    status,
+    up,
+    worker,
+)
 from starters.exits import CommandError, Exit
 
 app = typer.Typer(
@@ -47,7 +63,13 @@ for order in (orders.promote, orders.abort, orders.pause, orders.resume, orders.
     app.command(order.__name__)(order)
 app.command("rollback")(history.rollback)
 app.command("history")(history.history)
+app.command("audit")(audit.audit)
+app.add_typer(records.app, name="records")
+app.add_typer(guard.app, name="guard")
 app.command("worker")(worker.worker)
+app.command("keeper")(keeper.keeper)
+app.add_typer(keys.app, name="keys")
+app.command("codec-server")(codec_server.codec_server)
 
 
 def run() -> int:
@@ -57,7 +79,7 @@ def run() -> int:
     except CommandError as error:
         _complain(error)
         return error.code
-    except SettingsError as error:
+    except (SettingsError, UnreadablePayloadError) as error:
         _complain(error)
         return Exit.BAD_INPUT
     except RPCError as error:

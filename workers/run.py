@@ -15,11 +15,12 @@ from temporalio.worker import Interceptor, Worker
 
 from models.quantities import HostPort, format_duration
 from runtime.client import connect_when_up
+from runtime.health import serving_health
 from runtime.sentry import flush_sentry, init_sentry
 from runtime.settings import Settings
 from runtime.telemetry import temporal_runtime
 from workers.groups import Group
-from workers.health import Status, serving_health
+from workers.health import Status
 from workers.wiring import Adapters
 
 HEARTBEAT_THROTTLE = timedelta(milliseconds=800)

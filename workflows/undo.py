@@ -71,7 +71,7 @@ async def must_happen(name: str, act: Callable[[], Awaitable[object]], report: C
             return
 
 
-async def shielded(work: Awaitable[None]) -> None:
+async def shielded(work: Awaitable[object]) -> None:
     """Finish the work whatever is cancelled meanwhile, then let the cancellation through."""
     task = asyncio.ensure_future(work)
     cancelled: BaseException | None = None

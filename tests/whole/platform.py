@@ -93,9 +93,11 @@ class Platform:
         return code
 
     def kill_everything(self) -> None:
-        """kill -9 of the stack: Temporal, Envoy and every worker die with it, the services' instances do not."""
+        """kill -9 of the stack: all its processes die with it, the services' instances do not."""
         assert self._up
-        parts = [self.part(*words) for words in (("worker", "rollouts"), ("start-dev",), ("bootstrap.json",))]
+        parts = [
+            self.part(*words) for words in (("worker", "rollouts"), ("start-dev",), ("bootstrap.json",), ("-m keeper",))
+        ]
         self._up.kill()
         self._up.wait()
         until(lambda: not any(part.is_running() for part in parts), "the stack to die")
