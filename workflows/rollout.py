@@ -191,7 +191,11 @@ class Rollout:
             self._journal.mark(index, StepStatus.SKIPPED)
             return
         if isinstance(step, Keep) and self._guarded:
-            await self._guard.release(LeaseOutcome.PROMOTED)
+            try:
+                await self._guard.release(LeaseOutcome.PROMOTED)
+            except asyncio.CancelledError:  # as it would end the wait; what was stable before still goes
+                self._journal.mark(index, StepStatus.SKIPPED)
+                return
         self._journal.mark(index, StepStatus.ACTIVE)
         try:
             await self._steps.carry_out(step)

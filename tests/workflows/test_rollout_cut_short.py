@@ -11,7 +11,7 @@ from models.deployment import Instances, ListInstances, StartVersion
 from models.ids import parse_rollout_id
 from models.rollout import Phase, Successor
 from models.traffic import TrafficSplit
-from tests.factories import a_request, a_rolling_service, a_service, a_step, unhealthy
+from tests.factories import a_request, a_rolling_service, a_service, a_step, keeping, unhealthy
 from tests.workflows.harness import ADA, Bench, state, until, until_phase
 from tests.workflows.world import FakeWorld
 from workflows.rollout import Rollout
@@ -175,3 +175,25 @@ async def test_an_undo_refused_for_days_keeps_the_history_short(fresh_bench: Ben
 
     assert result.outcome is Phase.ROLLED_BACK
     assert took / len(history.events) * 51_200 > timedelta(days=7), "Temporal would end it, and with it the undo"
+
+
+async def test_a_cancellation_after_the_promotion_while_the_guard_is_away_leaves_nothing_over(
+    real_bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = FakeWorld()
+    world.endless.add("watch")
+    handle = await real_bench.start(world, a_request(spec=keeping(a_service(), timedelta(days=300))))
+    await world.watching.wait()
+
+    async def promoted() -> bool:
+        return any(step.step.kind == "promote" and step.ended_at for step in (await state(handle)).steps)
+
+    with monkeypatch.context() as away:
+        away.delattr("activities.guards.guard_start")
+        await handle.execute_update(Rollout.promote, ADA)
+        await until(promoted, "the promotion")
+        await handle.cancel()
+    result = await handle.result()
+
+    assert result.outcome is Phase.PROMOTED
+    assert world.alive == {"v2": 2}
