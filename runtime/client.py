@@ -15,6 +15,7 @@ from models.quantities import HostPort, format_duration
 from runtime.plugin import holdfast_plugin
 from runtime.sentry import sentry_interceptors
 from runtime.settings import Settings
+from runtime.tracing import tracing_interceptors
 
 CONNECT_TIMEOUT = timedelta(seconds=3)
 """A person waits for it; a server that is up answers within milliseconds."""
@@ -48,7 +49,7 @@ async def connect(
             client = await Client.connect(
                 target,
                 namespace=settings.temporal_namespace,
-                plugins=[holdfast_plugin(sentry_interceptors(settings))],
+                plugins=[holdfast_plugin([*tracing_interceptors(), *sentry_interceptors(settings)])],
                 identity=f"holdfast@{socket.gethostname()}:{os.getpid()}",
                 runtime=runtime,
             )

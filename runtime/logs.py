@@ -1,7 +1,7 @@
 """Log lines: text for a person at a terminal, one JSON object per line for a machine.
 
 Whoever logs uses the standard `logging`, with facts in `extra` rather than in the message. Lines from workflows and
-activities carry which run they belong to as fields of their own.
+activities carry which run and trace they belong to as fields of their own.
 """
 
 import logging
@@ -10,6 +10,7 @@ from collections.abc import Mapping, MutableMapping
 from typing import Any, TextIO
 
 import structlog
+from opentelemetry import trace
 from structlog.tracebacks import ExceptionDictTransformer
 from structlog.typing import EventDict, Processor
 from temporalio import activity, workflow
@@ -74,6 +75,7 @@ def _fields() -> list[Processor]:
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.stdlib.ExtraAdder(),
         _name_the_run,
+        _name_the_trace,
         _flatten_core_fields,
     ]
 
@@ -99,6 +101,13 @@ def _name_the_run(_logger: Any, _method: str, event: EventDict) -> EventDict:
     for theirs, ours in _RUN_FIELDS.items():
         if theirs in details:
             event.setdefault(ours, details[theirs])
+    return event
+
+
+def _name_the_trace(_logger: Any, _method: str, event: EventDict) -> EventDict:
+    current = trace.get_current_span().get_span_context()
+    if current.is_valid:
+        event.setdefault("trace_id", trace.format_trace_id(current.trace_id))
     return event
 
 

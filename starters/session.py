@@ -3,6 +3,7 @@
 import difflib
 import getpass
 import socket
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,8 +18,12 @@ from models.stack import StackRecord
 from runtime.catalog_file import CatalogError, load_catalog
 from runtime.client import TemporalUnreachableError, connect
 from runtime.settings import Settings, load_settings
+from runtime.tracing import begin_command
 from starters.exits import CommandError, Exit
 from workflows.rollout import Rollout
+
+VERB: ContextVar[str] = ContextVar("VERB", default="")
+"""What the person typed after `holdfast`, which is what its trace is called."""
 
 RolloutHandle = WorkflowHandle[Rollout, RolloutResult]
 
@@ -52,6 +57,7 @@ class Session:
         return ServiceRef(environment=catalog.environment, service=name), catalog.services[name]
 
     async def client(self) -> Client:
+        begin_command(self.settings, f"holdfast {VERB.get()}".strip())
         try:
             return await connect(self.settings, address=self.stack.temporal if self.stack else None)
         except TemporalUnreachableError as error:

@@ -18,6 +18,7 @@ from runtime.client import connect_when_up
 from runtime.sentry import flush_sentry, init_sentry
 from runtime.settings import Settings
 from runtime.telemetry import temporal_runtime
+from runtime.tracing import end_tracing, init_tracing
 from workers.groups import Group
 from workers.health import Status, serving_health
 from workers.wiring import Adapters
@@ -53,6 +54,7 @@ async def run_workers(
     waits. Raises WorkerFailedError when one worker fails, after the others have stopped, and OSError for a taken port.
     """
     init_sentry(settings)
+    init_tracing(settings, f"holdfast-worker-{'-'.join(str(group.queue) for group in groups)}")
     status = Status([str(group.queue) for group in groups])
     stopping = asyncio.Event()
     try:
@@ -67,7 +69,12 @@ async def run_workers(
                     await _work(groups, workers, status, stopping)
             logger.info("Worker stopped")
     finally:
-        await asyncio.to_thread(flush_sentry)
+        await asyncio.to_thread(_send_what_is_left)
+
+
+def _send_what_is_left() -> None:
+    flush_sentry()
+    end_tracing()
 
 
 async def _work(groups: Sequence[Group], workers: Sequence[Worker], status: Status, stopping: asyncio.Event) -> None:
@@ -93,7 +100,7 @@ async def _ended(tasks: Sequence[asyncio.Task[None]], bound: timedelta) -> None:
     _, late = await asyncio.wait(tasks, timeout=bound.total_seconds())
     if late:
         logger.error("What runs did not end within %s; leaving it to other workers", format_duration(bound))
-        await asyncio.to_thread(flush_sentry)
+        await asyncio.to_thread(_send_what_is_left)
         os._exit(1)
 
 

@@ -40,7 +40,9 @@ def free_port() -> int:
 
 def environment(home: Path, **more: str) -> dict[str, str]:
     """What the command sees: this home, free ports, and nothing of the developer's own settings."""
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("HOLDFAST_", "SENTRY_"))}
+    inherited = {
+        name: value for name, value in os.environ.items() if not name.startswith(("HOLDFAST_", "SENTRY_", "OTEL_"))
+    }
     kept = {name: os.environ[name] for name in ("HOLDFAST_TEMPORAL_CLI", "HOLDFAST_CACHE_DIR") if name in os.environ}
     ports = {f"HOLDFAST_{name}_PORT": "0" for name in ("TEMPORAL", "UI", "ENVOY_ADMIN")}
     return {**inherited, **kept, **ports, "HOLDFAST_HOME": str(home), "COLUMNS": "200", **more}
