@@ -5,8 +5,8 @@ import logging
 import os
 import signal
 import socket
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from datetime import timedelta
 
 from temporalio.client import Client
@@ -19,9 +19,11 @@ from runtime.sentry import flush_sentry, init_sentry
 from runtime.settings import Settings
 from runtime.telemetry import temporal_runtime
 from runtime.tracing import end_tracing, init_tracing
+from workers.census import keep_census
 from workers.groups import Group
 from workers.health import Status, serving_health
 from workers.wiring import Adapters
+from workflows.rollout import Rollout
 
 HEARTBEAT_THROTTLE = timedelta(milliseconds=800)
 """People watch a rollout by its heartbeats, read every second; the SDK would send one a minute."""
@@ -66,7 +68,8 @@ async def run_workers(
             if client is not None:
                 async with Adapters(settings) as adapters:
                     workers = [_worker(group, client, adapters, interceptors) for group in groups]
-                    await _work(groups, workers, status, stopping)
+                    async with _census(groups, client, runtime):
+                        await _work(groups, workers, status, stopping)
             logger.info("Worker stopped")
     finally:
         await asyncio.to_thread(_send_what_is_left)
@@ -93,6 +96,20 @@ async def _work(groups: Sequence[Group], workers: Sequence[Worker], status: Stat
             raise WorkerFailedError(
                 f"the worker on queue {run.get_name()} failed: {error.__cause__ or error}"
             ) from error
+
+
+@asynccontextmanager
+async def _census(groups: Sequence[Group], client: Client, runtime: Runtime) -> AsyncIterator[None]:
+    """Where rollouts are decided, they are counted, too."""
+    if not any(Rollout in group.workflows for group in groups):
+        yield
+        return
+    census = asyncio.create_task(keep_census(client, runtime.metric_meter), name="census")
+    try:
+        yield
+    finally:
+        census.cancel()
+        await asyncio.wait([census])
 
 
 async def _ended(tasks: Sequence[asyncio.Task[None]], bound: timedelta) -> None:
