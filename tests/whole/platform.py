@@ -22,7 +22,7 @@ HOLDFAST = (sys.executable, "-m", "starters.main")
 Json = dict[str, Any]
 
 
-def until(condition: Callable[[], bool], what: str, *, within: float = 30) -> None:
+def until(condition: Callable[[], object], what: str, *, within: float = 30) -> None:
     """Wait for a condition; fail the test when it does not come true in time."""
     deadline = time.monotonic() + within
     while not condition():

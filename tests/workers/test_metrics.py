@@ -1,11 +1,15 @@
 """What a worker's `/metrics` page says about our own work, as our rules and panels rely on it."""
 
 import asyncio
+from contextlib import AsyncExitStack
+from datetime import timedelta
+from pathlib import Path
 from uuid import uuid4
 
 import pytest
 from temporalio.api.enums.v1 import EventType
 from temporalio.client import Client, WorkflowFailureError, WorkflowHandle
+from temporalio.service import RPCError
 from temporalio.worker import Worker
 
 from models.quantities import HostPort
@@ -14,7 +18,7 @@ from runtime.settings import Settings
 from runtime.telemetry import temporal_runtime
 from tests.exposition import Sample, scrape, total
 from tests.workers.counted_work import SampleAfter, SampleBefore, SampleBug, SampleRollout, look, refuse
-from tests.workers.dev_server import free_port
+from tests.workers.dev_server import free_port, running_temporal
 from tests.workers.eventually import eventually
 
 
@@ -95,3 +99,32 @@ async def test_changed_workflow_code_is_told_from_a_bug(metered: Metered) -> Non
     assert total(samples, failed, failure_reason="WorkflowError", workflow_type="SampleBug") >= 1
     for handle in (changed, bug):
         await handle.terminate()
+
+
+async def test_a_server_that_is_away_shows_in_the_failed_requests(temporal_cli: Path) -> None:
+    address, queue = f"127.0.0.1:{free_port()}", str(uuid4())
+    async with AsyncExitStack() as server:
+        temporal = await server.enter_async_context(running_temporal(temporal_cli))
+        client = await connect(Settings(temporal_address=temporal), runtime=temporal_runtime(address))
+        async with Worker(client, task_queue=queue, activities=[look]):
+
+            async def asks_for_work() -> bool:
+                samples = await asyncio.to_thread(scrape, address)
+                return any(sample.name == "temporal_num_pollers" and sample.value for sample in samples)
+
+            await eventually(asks_for_work)
+            await server.aclose()
+            with pytest.raises(RPCError):
+                await client.count_workflows(rpc_timeout=timedelta(seconds=1))
+
+            async def failures() -> float | None:
+                samples = await asyncio.to_thread(scrape, address)
+                failed = [sample for sample in samples if sample.name == "temporal_long_request_failure_total"]
+                return sum(sample.value for sample in failed if sample.labels["operation"] == "PollActivityTaskQueue")
+
+            assert await eventually(failures)
+            samples = await asyncio.to_thread(scrape, address)
+    failed = total(samples, "temporal_long_request_failure_total", operation="PollActivityTaskQueue")
+
+    assert failed <= total(samples, "temporal_long_request_total", operation="PollActivityTaskQueue")
+    assert total(samples, "temporal_request_failure_total") > 0
