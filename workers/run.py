@@ -23,6 +23,7 @@ from workers.census import keep_census
 from workers.groups import Group
 from workers.health import Status, serving_health
 from workers.wiring import Adapters
+from workflows.metrics import begin_at_zero
 from workflows.rollout import Rollout
 
 HEARTBEAT_THROTTLE = timedelta(milliseconds=800)
@@ -104,6 +105,7 @@ async def _census(groups: Sequence[Group], client: Client, runtime: Runtime) -> 
     if not any(Rollout in group.workflows for group in groups):
         yield
         return
+    begin_at_zero(runtime.metric_meter, client.namespace)
     census = asyncio.create_task(keep_census(client, runtime.metric_meter), name="census")
     try:
         yield

@@ -3,18 +3,32 @@ lists the names as Prometheus sees them.
 """
 
 from datetime import timedelta
+from typing import get_args
 
 from temporalio import workflow
+from temporalio.common import MetricCounter, MetricMeter
 
 with workflow.unsafe.imports_passed_through():
+    from models.catalog import RolloutPlan
     from models.rollout import Phase
+    from models.temporal_names import ROLLOUT_WORKFLOW, TaskQueue
+
+_STRATEGIES = tuple(plan.model_fields["strategy"].default for plan in get_args(get_args(RolloutPlan)[0]))
+
+
+def begin_at_zero(meter: MetricMeter, namespace: str) -> None:
+    """Show what nothing was counted in yet, as a worker starts: Prometheus cannot see the step from nothing to one."""
+    labels = {"namespace": namespace, "task_queue": str(TaskQueue.ROLLOUTS), "workflow_type": ROLLOUT_WORKFLOW}
+    _refusals(meter).add(0, labels)
+    for outcome in (phase for phase in Phase if phase.final):
+        for strategy in _STRATEGIES:
+            _ended(meter).add(0, {**labels, "outcome": str(outcome), "strategy": strategy})
 
 
 def rollout_ended(outcome: Phase, strategy: str, took: timedelta) -> None:
     """`took` is from the request to the end, with every wait for a person in it."""
     labels = {"outcome": str(outcome), "strategy": strategy}
-    meter = workflow.metric_meter()
-    meter.create_counter("holdfast_rollouts_ended", "rollouts that came to their end").add(1, labels)
+    _ended(workflow.metric_meter()).add(1, labels)
     _duration("holdfast_rollout_duration", "from the request to the end of a rollout", took, labels)
 
 
@@ -26,8 +40,15 @@ def rollback_ended(strategy: str, took: timedelta) -> None:
 
 def refused() -> None:
     """Something that must happen was refused for good by its provider, and will be asked for again."""
-    meter = workflow.metric_meter()
-    meter.create_counter("holdfast_refusals", "refusals of what must happen, asked for again later").add(1)
+    _refusals(workflow.metric_meter()).add(1)
+
+
+def _ended(meter: MetricMeter) -> MetricCounter:
+    return meter.create_counter("holdfast_rollouts_ended", "rollouts that came to their end")
+
+
+def _refusals(meter: MetricMeter) -> MetricCounter:
+    return meter.create_counter("holdfast_refusals", "refusals of what must happen, asked for again later")
 
 
 def _duration(name: str, text: str, took: timedelta, labels: dict[str, str]) -> None:

@@ -21,12 +21,10 @@ ONLY_ON_FAILURE = {
     "temporal_workflow_task_execution_failed_total",
     "temporal_request_failure_total",
     "temporal_long_request_failure_total",
-    "holdfast_refusals_total",
 }
 """tests/workers/test_metrics.py provokes each of them."""
 
 TOLD_BY_THE_ROLLOUT = {
-    "holdfast_rollouts_ended_total",
     "holdfast_rollout_duration_seconds_bucket",
     "holdfast_rollback_duration_seconds_bucket",
 }

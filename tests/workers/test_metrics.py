@@ -20,6 +20,7 @@ from tests.exposition import Sample, scrape, total
 from tests.workers.counted_work import SampleAfter, SampleBefore, SampleBug, SampleRollout, look, refuse
 from tests.workers.dev_server import free_port, running_temporal
 from tests.workers.eventually import eventually
+from workflows.metrics import begin_at_zero
 
 
 class Metered:
@@ -62,6 +63,16 @@ async def test_each_thing_is_counted_once_although_every_step_is_replayed(metere
     assert total(samples, "holdfast_rollout_duration_seconds_bucket", le="300") == 1
     assert total(samples, "holdfast_rollback_duration_seconds_sum", strategy="canary") == 3
     assert total(samples, "holdfast_refusals_total", workflow_type="SampleRollout") == 1
+
+
+async def test_how_rollouts_may_end_is_shown_before_one_did(metered: Metered) -> None:
+    begin_at_zero(metered.client.service_client.config.runtime.metric_meter, "default")  # type: ignore[union-attr]
+    samples = await metered.samples()
+    ended = [sample for sample in samples if sample.name == "holdfast_rollouts_ended_total"]
+
+    assert {sample.labels["outcome"] for sample in ended} == {"promoted", "rolled_back", "failed", "unchanged"}
+    assert {"canary", "blue-green"} <= {sample.labels["strategy"] for sample in ended}
+    assert total(samples, "holdfast_refusals_total", workflow_type="Rollout", task_queue="rollouts") == 0
 
 
 async def test_provider_errors_and_missed_readings_are_counted_with_their_provider(metered: Metered) -> None:
