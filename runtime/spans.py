@@ -13,6 +13,7 @@ from opentelemetry.trace import Link, Span, SpanKind, Status, StatusCode, TraceS
 from opentelemetry.util.re import parse_env_headers
 from opentelemetry.util.types import Attributes
 from pydantic import AnyHttpUrl, SecretStr
+from temporalio import workflow
 from temporalio.client import Interceptor
 from temporalio.contrib.opentelemetry import OpenTelemetryInterceptor, create_tracer_provider
 
@@ -21,24 +22,28 @@ SEND_EVERY_MS = 1000
 
 SEND_TIMEOUT_S = 3.0
 
+_CHATTY = ("opentelemetry.exporter", "opentelemetry.sdk", "opentelemetry.context")
+"""They log a stack trace for each failed attempt to send, of which `_Discreet` says once what matters, and for each
+workflow that is let go of while it is open, which is no error."""
+
 _LOOKS = ("QueryWorkflow:", "HandleQuery:")
 _SAFE_IN_EVENTS = ("exception.type",)
 
 logger = logging.getLogger(__name__)
+logger.addHandler(logging.NullHandler())  # a command, which keeps no log, prints nothing of this
 
 
 class Spans:
     """The tracing of one process. Makes itself OpenTelemetry's global provider, where Temporal's interceptor looks."""
 
     def __init__(self, endpoint: AnyHttpUrl, headers: SecretStr | None, identity: Mapping[str, str]) -> None:
-        for chatty in ("opentelemetry.exporter", "opentelemetry.sdk"):
-            # They log a stack trace for each failed attempt; `_Discreet` says once what matters.
+        for chatty in _CHATTY:
             logging.getLogger(chatty).setLevel(logging.CRITICAL + 1)
         # Left to itself it would hold up the interpreter's exit for as long as the collector is away.
         self._provider = create_tracer_provider(
             sampler=_WithoutLooks(), resource=Resource.create(dict(identity)), shutdown_on_exit=False
         )
-        self._sending = BatchSpanProcessor(_Discreet(endpoint, headers), schedule_delay_millis=SEND_EVERY_MS)
+        self._sending = _Outbox(_Discreet(endpoint, headers), schedule_delay_millis=SEND_EVERY_MS)
         self._provider.add_span_processor(self._sending)
         trace.set_tracer_provider(self._provider)
         self._command: Span | None = None
@@ -60,6 +65,22 @@ class Spans:
 
     def flush(self) -> None:
         self._sending.force_flush()
+
+
+class _Outbox(BatchSpanProcessor):
+    """Leaves out the spans of workflows that did not end. A worker that stops lets go of its open workflows, and the
+    interceptor then ends their spans; the worker that goes on will send the same ones with their real end.
+    """
+
+    def on_end(self, span: ReadableSpan) -> None:
+        if workflow.in_workflow() or not _of_a_workflow(span):
+            super().on_end(span)
+
+
+def _of_a_workflow(span: ReadableSpan) -> bool:
+    """By what the interceptor notes: an activity's span has its id beside the run's, a client's has no run."""
+    noted = span.attributes or {}
+    return "temporalRunID" in noted and "temporalActivityID" not in noted
 
 
 class _WithoutLooks(Sampler):

@@ -4,7 +4,6 @@ Nothing of this is loaded, and no span exists, unless OTEL_EXPORTER_OTLP_ENDPOIN
 workflow's spans ids that a replay finds again, and sends none of them while replaying.
 """
 
-import logging
 import os
 import socket
 import threading
@@ -24,8 +23,6 @@ FLUSH_TIMEOUT = timedelta(milliseconds=800)
 
 _process: "Spans | None" = None
 """OpenTelemetry knows one provider per process, which cannot be replaced; this is ours."""
-
-logging.getLogger(__package__).addHandler(logging.NullHandler())  # a command, which keeps no log, prints nothing
 
 
 def init_tracing(settings: Settings, service: str) -> bool:

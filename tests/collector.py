@@ -31,8 +31,8 @@ class Collector(ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Receiver)
+    def __init__(self, port: int) -> None:
+        super().__init__(("127.0.0.1", port), _Receiver)
         self._lock = Lock()
         self._spans: list[Span] = []
         self.raw = b""
@@ -60,8 +60,8 @@ class Collector(ThreadingHTTPServer):
 
 
 @contextmanager
-def collecting() -> Iterator[Collector]:
-    with Collector() as collector:
+def collecting(port: int = 0) -> Iterator[Collector]:
+    with Collector(port) as collector:
         thread = Thread(target=collector.serve_forever, args=(0.05,), name="collector")
         thread.start()
         try:

@@ -1,18 +1,23 @@
 """Spans of a process, as a collector receives them."""
 
+import contextvars
+import gc
 import io
 import json
+import socket
+import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
+from pydantic import AnyHttpUrl
 from temporalio.client import Client, WorkflowFailureError
 from temporalio.worker import Worker
 
 from models.quantities import HostPort
-from runtime import tracing
+from runtime import spans, tracing
 from runtime.client import connect
 from runtime.logs import configure_logging
 from runtime.settings import Settings, SettingsError, load_settings
@@ -64,15 +69,15 @@ async def test_a_worker_that_keeps_no_workflow_in_memory_replays_without_a_secon
     queue = str(uuid4())
     async with Worker(client, task_queue=queue, workflows=[SampleErrand], activities=[errand], max_cached_workflows=0):
         await run_errands(client, tmp_path, 3, queue)
-    spans = spans_of(collector, queue)
+    found = spans_of(collector, queue)
 
-    assert Counter(span.name for span in spans) == dict.fromkeys(ONE_ERRAND, 3)
-    assert len({span.trace for span in spans}) == 3
-    assert len({span.id for span in spans}) == len(spans)
+    assert Counter(span.name for span in found) == dict.fromkeys(ONE_ERRAND, 3)
+    assert len({span.trace for span in found}) == 3
+    assert len({span.id for span in found}) == len(found)
 
 
 async def test_a_worker_that_stops_in_the_middle_leaves_the_rest_to_the_next(
-    client: Client, collector: Collector, tmp_path: Path
+    client: Client, collector: Collector, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     queue = str(uuid4())
     async with Worker(client, task_queue=queue, workflows=[SampleErrand]):
@@ -84,12 +89,14 @@ async def test_a_worker_that_stops_in_the_middle_leaves_the_rest_to_the_next(
             return bool((await handle.describe()).raw_description.pending_activities)
 
         await eventually(someone_is_sent_out)
+    gc.collect()  # what is left of the workflow's coroutine is closed now, outside of any workflow
     (tmp_path / "go").touch()
     async with Worker(client, task_queue=queue, workflows=[SampleErrand], activities=[errand]):
         await handle.result()
     names = Counter(span.name for span in spans_of(collector, queue))
 
     assert names == ONE_ERRAND
+    assert not [record for record in caplog.records if record.exc_info]
 
 
 async def test_a_look_at_the_state_makes_no_span(client: Client, collector: Collector, tmp_path: Path) -> None:
@@ -129,6 +136,43 @@ async def test_log_lines_of_workflows_and_activities_carry_their_trace(
 
     assert traces["sending someone out"] == ours
     assert traces["out on an errand"] == ours
+
+
+def test_a_collector_that_goes_and_comes_is_told_once_each_time(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(spans, "SEND_TIMEOUT_S", 0.3)
+    caplog.set_level("INFO", logger="runtime.spans")
+    with collecting() as here:
+        endpoint = AnyHttpUrl(here.endpoint)
+    sending = spans._Discreet(endpoint, None)
+    for _ in range(2):
+        sending.export([])
+    with collecting(port=here.server_port):
+        for _ in range(2):
+            sending.export([])
+
+    assert [record.getMessage() for record in caplog.records] == [
+        f"Traces are not taken at {here.endpoint}/v1/traces and are dropped; is the collector up?",
+        "Traces are taken again",
+    ]
+    assert not any(record.exc_info for record in caplog.records)
+
+
+@pytest.mark.parametrize("answers", ["refuses", "never answers"])
+def test_a_collector_that_is_away_holds_no_command_up(monkeypatch: pytest.MonkeyPatch, answers: str) -> None:
+    monkeypatch.setattr(spans, "SEND_TIMEOUT_S", 60.0)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        endpoint = AnyHttpUrl(f"http://127.0.0.1:{silent.getsockname()[1]}")
+        if answers == "refuses":
+            silent.close()
+        process = spans.Spans(endpoint, None, {"service.name": "tested"})
+        monkeypatch.setattr(tracing, "_process", process)
+        contextvars.copy_context().run(process.begin, "holdfast deploy")
+        began = time.monotonic()
+        end_tracing(0)
+
+        assert time.monotonic() - began < 10  # 0.8 s, on a machine that has better things to do; sending takes 60
 
 
 def test_nothing_is_traced_without_an_endpoint(monkeypatch: pytest.MonkeyPatch) -> None:

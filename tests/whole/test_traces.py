@@ -1,7 +1,5 @@
 """One rollout is one trace, from the command through the workflow to every activity."""
 
-import socket
-import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.collector import Collector, Span, collecting
-from tests.whole.platform import Platform, Shop, finished, until
+from tests.whole.platform import Platform, Shop, finished, free_port, until
 
 SECRET = "x-api-key=letmein"
 
@@ -42,7 +40,8 @@ def the_trace(collector: Collector, shop: Shop) -> list[Span]:
 
     def is_whole() -> bool:
         names = Counter(span.name for span in spans())
-        awaited = [name for name in names if names[name] < names[name.replace("RunActivity", "StartActivity")]]
+        calls = [name.removeprefix("StartActivity:") for name in names if name.startswith("StartActivity:")]
+        awaited = [call for call in calls if names[f"RunActivity:{call}"] < names[f"StartActivity:{call}"]]
         return names["holdfast deploy"] > 0 and names["RunWorkflow:Rollout"] > 0 and not awaited
 
     until(is_whole, "the trace to be whole")
@@ -140,26 +139,9 @@ def test_what_failed_is_marked_and_neither_texts_nor_payloads_nor_keys_are_sent(
     assert all(headers["x-api-key"] == "letmein" for headers in collector.headers_seen)
 
 
-@pytest.mark.parametrize("answers", ["refuses", "never answers"])
-def test_a_collector_that_is_away_holds_no_command_up(platform: Platform, answers: str) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as silent:
-        port = silent.getsockname()[1]
-        if answers == "refuses":
-            silent.close()
-        plain, _ = timed(platform, {})
-        delayed, said = timed(platform, {"OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{port}"})
-
-    assert said == ""
-    assert delayed - plain < 2, f"{plain:.2f} s without, {delayed:.2f} s with a collector that {answers}"
-
-
-def timed(platform: Platform, env: dict[str, str]) -> tuple[float, str]:
-    """The fastest of three runs of a short command in seconds, and what it complained of."""
+def test_a_collector_that_is_away_leaves_a_commands_output_and_exit_code_as_they_are(platform: Platform) -> None:
     shop = platform.shop()
-    took = []
-    for _ in range(3):
-        began = time.monotonic()
-        run = platform.run("status", "--catalog", str(shop.catalog), env=env)
-        took.append(time.monotonic() - began)
-        assert run.returncode == 0
-    return min(took), run.stderr
+    away = {"OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{free_port()}"}
+    run = platform.run("status", "--catalog", str(shop.catalog), env=away)
+
+    assert (run.returncode, run.stderr) == (0, "")
