@@ -91,12 +91,13 @@ def metrics_address(platform: Platform, group: str) -> str:
 @pytest.fixture(scope="module")
 def scraping(platform: Platform, prometheus: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
     """Prometheus after it saw a rollout that ended well and one that did not."""
-    targets = {group: metrics_address(platform, group) for group in TaskQueue}
+    targets = {str(group): metrics_address(platform, group) for group in TaskQueue}
     with running(prometheus, tmp_path_factory.mktemp("prometheus"), targets) as server:
         shop = platform.shop(bake="2s")
         platform.deploy(shop, "v1")
         with platform.traffic(shop):
             platform.deploy(shop, "v2")
+            platform.deploy(shop, "v3", expect=1)
         platform.deploy(shop, "v5", expect=1)
         until(partial(server.ask, "rate(holdfast_provider_errors_total[1m])"), "the rate of errors")
         until(partial(server.ask, "rate(temporal_activity_execution_failed_total[1m])"), "the rate of failures")
