@@ -26,15 +26,15 @@ class LeaseActivities:
 
     @activity.defn(name="lease.arm")
     async def arm(self, lease: Lease) -> LeaseStanding:
-        with provider_errors():
+        with provider_errors("keeper"):
             return await self._keeper.arm(lease)
 
     @activity.defn(name="lease.renew")
     async def renew(self, lease: LeaseKey) -> LeaseStanding:
-        with provider_errors():
+        with provider_errors("keeper"):
             return await self._keeper.renew(lease)
 
     @activity.defn(name="lease.settle")
     async def settle(self, lease: LeaseKey) -> LeaseStanding:
-        with provider_errors():
+        with provider_errors("keeper"):
             return await self._keeper.settle(lease)

@@ -13,6 +13,7 @@ from temporalio.exceptions import ApplicationError
 from activities.failures import provider_errors
 from activities.heartbeats import heartbeating
 from activities.lease_renewal import StillWanted, ended, run_goes_on, while_renewed
+from activities.metrics import metrics_read
 from analysis.canary_watch import CanaryWatch
 from models.deployment import Done
 from models.judgement import Verdict, Watch, WatchProgress
@@ -47,12 +48,12 @@ class TrafficActivities:
 
     @activity.defn(name="traffic.current")
     async def current(self, asked: ReadTraffic) -> CurrentTraffic:
-        with provider_errors():
+        with provider_errors(asked.spec.provider):
             return CurrentTraffic(split=await self._routers[asked.spec.provider].current(asked.ref, asked.spec))
 
     @activity.defn(name="traffic.apply")
     async def apply(self, asked: SetTraffic) -> TrafficSet:
-        with provider_errors():
+        with provider_errors(asked.spec.provider):
             async with heartbeating():
                 return await self._apply(asked)
 
@@ -74,7 +75,7 @@ class TrafficActivities:
 
     @activity.defn(name="traffic.remove")
     async def remove(self, asked: RemoveTraffic) -> Done:
-        with provider_errors():
+        with provider_errors(asked.spec.provider):
             async with heartbeating():
                 await self._routers[asked.spec.provider].remove(asked.ref, asked.spec)
         return Done()
@@ -100,8 +101,10 @@ class TrafficActivities:
             elapsed, before = timedelta(seconds=now - before), now
             try:
                 verdict = canary.saw(await source.snapshot(watch.ref, watch.metrics, versions), elapsed=elapsed)
+                metrics_read(watch.metrics.provider, missed=False)
             except ProviderError as problem:
                 verdict = canary.missed(str(problem), elapsed=elapsed)
+                metrics_read(watch.metrics.provider, missed=True)
             activity.heartbeat(canary.progress)
             if verdict:
                 return verdict

@@ -1,8 +1,9 @@
-"""Log lines of what runs workflows and activities: which run a line belongs to stands in fields of its own."""
+"""Log lines of what runs workflows and activities: the run and the trace of a line stand in fields of their own."""
 
 from collections.abc import Mapping, MutableMapping
 from typing import Any, TextIO
 
+from opentelemetry import trace
 from structlog.typing import EventDict
 from temporalio import activity, workflow
 
@@ -26,7 +27,7 @@ _RUN_FIELDS = {
 
 def configure_logging(settings: Settings, stream: TextIO | None = None) -> None:
     """Make every log line of this process ours, on `stream` (standard error). Calling again replaces the former."""
-    write_lines(settings, stream, more_fields=(_name_the_run, _flatten_core_fields))
+    write_lines(settings, stream, more_fields=(_name_the_run, _name_the_trace, _flatten_core_fields))
     _keep_messages_plain()
 
 
@@ -47,6 +48,13 @@ def _name_the_run(_logger: Any, _method: str, event: EventDict) -> EventDict:
     for theirs, ours in _RUN_FIELDS.items():
         if theirs in details:
             event.setdefault(ours, details[theirs])
+    return event
+
+
+def _name_the_trace(_logger: Any, _method: str, event: EventDict) -> EventDict:
+    current = trace.get_current_span().get_span_context()
+    if current.is_valid:
+        event.setdefault("trace_id", trace.format_trace_id(current.trace_id))
     return event
 
 

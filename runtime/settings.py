@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import AnyHttpUrl, Field, SecretStr, ValidationError
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -67,6 +67,10 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     sentry_dsn: SecretStr | None = Field(default=None, validation_alias="SENTRY_DSN")
     sentry_environment: str = Field(default="local", validation_alias="SENTRY_ENVIRONMENT")
+    otel_endpoint: AnyHttpUrl | None = Field(
+        default=None, validation_alias="OTEL_EXPORTER_OTLP_ENDPOINT", description="where traces go, by OTLP over HTTP"
+    )
+    otel_headers: SecretStr | None = Field(default=None, validation_alias="OTEL_EXPORTER_OTLP_HEADERS")
 
 
 def load_settings() -> Settings:
@@ -97,6 +101,8 @@ def _allowed(problem: ErrorDetails) -> str:
             return "a port, 1 to 65535, or 0 for any free one"
         case "bool_parsing":
             return "on or off"
+        case "url_parsing" | "url_scheme":
+            return "an address like http://127.0.0.1:4318"
         case "literal_error":
             return str(context["expected"])
         case _:

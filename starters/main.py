@@ -12,6 +12,7 @@ from temporalio.service import RPCError
 
 from runtime.codec import UnreadablePayloadError
 from runtime.settings import SettingsError
+from runtime.tracing import end_tracing
 from starters import (
     audit,
     catalog,
@@ -29,6 +30,7 @@ from starters import (
     worker,
 )
 from starters.exits import CommandError, Exit
+from starters.session import VERB
 
 app = typer.Typer(
     name="holdfast",
@@ -47,11 +49,13 @@ def _print_version(asked: bool) -> None:
 
 @app.callback()
 def _options(
+    context: typer.Context,
     _version: Annotated[
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="print the version and leave")
     ] = False,
 ) -> None:
     """Take the options that come before a verb."""
+    VERB.set(context.invoked_subcommand or "")
 
 
 app.add_typer(catalog.app, name="catalog")
@@ -102,6 +106,7 @@ def main() -> NoReturn:
     process (temporalio/sdk-python issue 300): the exit code would then be wrong at random.
     """
     code = run()
+    end_tracing(code)
     logging.shutdown()
     for stream in (sys.stdout, sys.stderr):
         try:

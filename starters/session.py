@@ -5,6 +5,7 @@ import getpass
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,8 +22,12 @@ from records.store import RecordStore
 from runtime.catalog_file import CatalogError, load_catalog
 from runtime.client import TemporalUnreachableError, connect
 from runtime.settings import Settings, load_settings
+from runtime.tracing import begin_command
 from starters.exits import CommandError, Exit
 from workflows.rollout import Rollout
+
+VERB: ContextVar[str] = ContextVar("VERB", default="")
+"""What the person typed after `holdfast`, which is what its trace is called."""
 
 RolloutHandle = WorkflowHandle[Rollout, RolloutResult]
 
@@ -60,6 +65,7 @@ class Session:
             raise CommandError(f"{self.settings.catalog} has no service {name!r}; {hint}", Exit.BAD_INPUT)
 
     async def client(self) -> Client:
+        begin_command(self.settings, f"holdfast {VERB.get()}".strip())
         try:
             return await connect(self.settings, address=self.stack.temporal if self.stack else None)
         except TemporalUnreachableError as error:

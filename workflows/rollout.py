@@ -31,6 +31,7 @@ with workflow.unsafe.imports_passed_through():
         Waiting,
     )
     from models.temporal_names import ROLLOUT_WORKFLOW
+    from workflows import metrics
     from workflows.guarding import GuardLease
     from workflows.rollout_attributes import search_attributes
     from workflows.rollout_books import RolloutBooks
@@ -86,6 +87,7 @@ class Rollout:
             await self._go_back(str(stop), stop.verdict)
         except asyncio.CancelledError as error:
             await self._cancel(error)
+        self._count()
         await self._hand_in()
         await workflow.wait_condition(workflow.all_handlers_finished)
         if self._orders.successor:
@@ -102,6 +104,12 @@ class Rollout:
         else:
             self._cancelled = error
             await self._go_back("the workflow was cancelled", None)
+
+    def _count(self) -> None:
+        state, took = self._journal.state, workflow.now() - workflow.info().start_time
+        metrics.rollout_ended(state.phase, state.strategy, took)
+        if state.exposed_at and state.decided_at and state.off_at:
+            metrics.rollback_ended(state.strategy, state.off_at - state.decided_at)
 
     async def _hand_in(self) -> None:
         """Give the service back to its guard and the books to the records, whoever cancels what by now."""

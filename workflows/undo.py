@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from temporalio import workflow
 from temporalio.exceptions import ActivityError
 
+from workflows import metrics
 from workflows.policies import RETRY_A_REFUSAL, RETRY_A_REFUSAL_AT_LEAST_EVERY
 
 
@@ -63,6 +64,7 @@ async def must_happen(name: str, act: Callable[[], Awaitable[object]], report: C
         try:
             await act()
         except ActivityError as error:
+            metrics.refused()
             report(f"{name} was refused, trying again in {pause.seconds} s: {error.cause or error}")
             await workflow.sleep(pause)
             pause = min(2 * pause, RETRY_A_REFUSAL_AT_LEAST_EVERY)
