@@ -150,10 +150,8 @@ class Rollout:
             self._end(Phase.FAILED, reason)
             return
         self._journal.enter(Phase.ROLLING_BACK)
-        try:
+        with suppress(asyncio.CancelledError):  # whoever cancels meanwhile, it is decided and ends so
             await self._undo.unwind()
-        except asyncio.CancelledError as error:
-            self._cancelled = error
         self._end(Phase.ROLLED_BACK, reason)
 
     def _end(self, outcome: Phase, reason: str) -> None:

@@ -27,8 +27,8 @@ class Traffic:
         self, request: RolloutRequest, world: World, journal: Journal, orders: Orders, undo: UndoStack
     ) -> None:
         self._ref = request.ref
-        self._duration = request.spec.rollout.lease
         self._size = request.spec.deploy.instances
+        self._duration = request.spec.rollout.lease
         self._world = world
         self._journal = journal
         self._orders = orders

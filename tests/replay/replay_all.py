@@ -18,10 +18,10 @@ HISTORIES = Path(__file__).parent / "histories"
 
 
 def load(name: str) -> WorkflowHistory:
-    """A history does not hold the id of its workflow, of which the ids of its children are made."""
-    recorded = (HISTORIES / f"{name}.json").read_text()
-    child = re.search(r'"record/(rollout/[^/"]+/[^/"]+)/', recorded)
-    return WorkflowHistory.from_json(child[1] if child else f"rollout/local/{name}", recorded)
+    """A history under the id that its workflow had: the ids of its children are made of that."""
+    text = (HISTORIES / f"{name}.json").read_text()
+    child = re.search(r'"record/(rollout/[^/]+/[^/]+)/', text)
+    return WorkflowHistory.from_json(child[1] if child else f"rollout/local/{name}", text)
 
 
 async def main() -> int:
