@@ -64,13 +64,14 @@ MUST_HAPPEN = ActivityConfig(
 )
 
 MUST_BE_RECORDED = ActivityConfig(
-    # Retried until it is done like the above, but nobody waits for it: a minute between attempts spares a database that
-    # is away for days, and the worker, thousands of calls. A write knows by itself when to give up on a connection.
+    # Retried until it is done like the above, but nobody waits for it. The pauses double, so that what comes back is
+    # written to after about as long as it was away; five minutes at most spare what is away for days thousands of
+    # calls. A write knows by itself when to give up on a connection.
     start_to_close_timeout=timedelta(minutes=5),
     heartbeat_timeout=timedelta(seconds=10),
     retry_policy=RetryPolicy(
         initial_interval=timedelta(milliseconds=300),
-        maximum_interval=timedelta(minutes=1),
+        maximum_interval=timedelta(minutes=5),
     ),
 )
 
