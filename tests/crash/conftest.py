@@ -1,10 +1,15 @@
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.crash.stories import Story
+from tests.crash.trial import Stage
 from tests.whole.platform import Platform
+
+FULL = os.environ.get("HOLDFAST_CRASH") == "full"
 
 
 @pytest.fixture(scope="session")
@@ -17,3 +22,35 @@ def mortal_platform(tmp_path_factory: pytest.TempPathFactory, temporal_cli: Path
         yield platform
     finally:
         platform.end()
+
+
+class Stages:
+    """A stage per story, kept for the next trial as long as the last one ended right."""
+
+    def __init__(self, platform: Platform) -> None:
+        self._platform = platform
+        self._built: dict[str, Stage] = {}
+
+    def of(self, story: Story) -> Stage:
+        stage = self._built.get(story.name)
+        if stage is None or stage.disturbed:
+            stage = self._built[story.name] = Stage.build(self._platform, story)
+        return stage
+
+
+@pytest.fixture(scope="session")
+def stages(mortal_platform: Platform) -> Stages:
+    return Stages(mortal_platform)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Count the trials: each is one test in which something was killed."""
+    counts = {
+        outcome: sum(
+            "_dies_" in report.nodeid or "death" in report.nodeid for report in terminalreporter.getreports(outcome)
+        )
+        for outcome in ("passed", "failed")
+    }
+    if any(counts.values()):
+        trials = sum(counts.values())
+        terminalreporter.write_line(f"crash trials: {trials}, failures: {counts['failed']}")

@@ -62,11 +62,12 @@ class CrashFolder:
         with self._journal.open("a") as journal:
             journal.write(executed.model_dump_json() + "\n")
 
-    def executed(self, run_id: str) -> list[Executed]:
-        """Every attempt so far at the activities of one run, in the order they were taken."""
-        lines = (Executed.model_validate_json(line) for line in self._journal.read_text().splitlines())
-        return [line for line in lines if line.run_id == run_id]
+    def journal(self) -> list[Executed]:
+        """Every attempt so far, in the order in which they were taken."""
+        if not self._journal.exists():
+            return []
+        return [Executed.model_validate_json(line) for line in self._journal.read_text().splitlines()]
 
-    def last_run(self, workflow_id: str) -> str:
-        lines = (Executed.model_validate_json(line) for line in self._journal.read_text().splitlines())
-        return [line.run_id for line in lines if line.workflow_id == workflow_id][-1]
+    def executed(self, run_id: str) -> list[Executed]:
+        """Every attempt so far at the activities of one run."""
+        return [each for each in self.journal() if each.run_id == run_id]

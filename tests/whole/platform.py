@@ -229,8 +229,8 @@ class Platform:
         status: Json = json.loads(run.stdout)["state"] or {}
         return status
 
-    def until_weight(self, shop: Shop, weight: str) -> None:
-        until(lambda: self.state(shop).get("weight") == weight, f"{shop.name} to be at {weight}")
+    def until_weight(self, shop: Shop, weight: str, *, within: float = 30) -> None:
+        until(lambda: self.state(shop).get("weight") == weight, f"{shop.name} to be at {weight}", within=within)
 
     @contextmanager
     def traffic(self, shop: Shop, rate: int = 50) -> Iterator[Callable[[], Json]]:

@@ -1,0 +1,118 @@
+"""The rollouts that are disturbed: each from its order to its end, and what an undisturbed one leaves behind."""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from tests.whole.platform import Platform, Shop
+
+GOOD, OTHER, BAD = "v1", "v2", "v3"
+"""Two versions that are healthy and take each other's place from trial to trial, and one that is not."""
+
+_NO_COOLDOWN = {"cooldown": "0s"}
+_CANARY = {"steps": [{"weight": "50%", "bake": "2s"}]}
+_BLUE_GREEN = {"strategy": "blue-green", "bake": "2s"}
+_ROLLING = {"strategy": "rolling", "batch": 1, "bake": "2s"}
+_LONG = {"steps": [{"weight": "50%", "bake": "10m"}]}
+
+_ALWAYS = {"guard.acquire": 1, "guard.release": 1, "records.write": 1, "traffic.current": 1, "deploy.stop": 1}
+_SWITCH = {**_ALWAYS, "deploy.instances": 3, "deploy.start": 1, "traffic.apply": 2, "traffic.watch": 1}
+
+
+@dataclass(frozen=True)
+class Story:
+    """`calls` is how often an undisturbed run calls each activity; a test holds it to the journal.
+
+    `order` gives the order that starts the rollout, without waiting for its end. `started` is how many instances of the
+    new version come up.
+    """
+
+    name: str
+    strategy: Mapping[str, object]
+    promoted: bool
+    calls: Mapping[str, int]
+    order: Callable[[Platform, Shop, str], None]
+    started: int = 2
+
+    def shop(self, platform: Platform) -> Shop:
+        shop = platform.shop(strategy=self.strategy, min_requests=20)
+        catalog = json.loads(shop.catalog.read_text())
+        catalog["services"][shop.name]["guard"] = _NO_COOLDOWN
+        shop.catalog.write_text(json.dumps(catalog))
+        return shop
+
+    def candidate(self, stable: str) -> str:
+        if not self.promoted:
+            return BAD
+        return OTHER if stable == GOOD else GOOD
+
+    def __str__(self) -> str:
+        return self.name
+
+
+def _deploy(platform: Platform, shop: Shop, version: str) -> None:
+    _accepted(platform, "deploy", shop, version)
+
+
+def _deploy_and_promote(platform: Platform, shop: Shop, version: str) -> None:
+    _accepted(platform, "deploy", shop, version)
+    platform.until_weight(shop, "50%", within=90)
+    _accepted(platform, "promote", shop)
+
+
+def _roll_back(platform: Platform, shop: Shop, version: str) -> None:
+    _accepted(platform, "rollback", shop, "--to", version)
+
+
+def _accepted(platform: Platform, verb: str, shop: Shop, *more: str) -> None:
+    """Given again while nobody answers, as a person would."""
+    for _ in range(10):
+        run = platform.order(verb, shop, *more)
+        if run.returncode == 0 or "already" in run.stderr or "is under way" in run.stderr:
+            return
+    raise AssertionError(f"{verb} was not taken: {run.stderr}")
+
+
+STORIES = (
+    Story("canary", _CANARY, promoted=True, calls=_SWITCH, order=_deploy),
+    Story("canary, bad", _CANARY, promoted=False, calls=_SWITCH, order=_deploy),
+    Story("blue-green", _BLUE_GREEN, promoted=True, calls=_SWITCH, order=_deploy),
+    Story("blue-green, bad", _BLUE_GREEN, promoted=False, calls=_SWITCH, order=_deploy),
+    Story(
+        "rolling",
+        _ROLLING,
+        promoted=True,
+        calls={
+            **_ALWAYS,
+            "deploy.instances": 7,
+            "deploy.start": 2,
+            "deploy.scale": 1,
+            "traffic.apply": 4,
+            "traffic.watch": 2,
+        },
+        order=_deploy,
+    ),
+    Story(
+        "rolling, bad",
+        _ROLLING,
+        promoted=False,
+        started=1,
+        calls={
+            **_ALWAYS,
+            "deploy.instances": 5,
+            "deploy.start": 1,
+            "deploy.scale": 1,
+            "traffic.apply": 3,
+            "traffic.watch": 1,
+        },
+        order=_deploy,
+    ),
+    Story("promoted by order", _LONG, promoted=True, calls={**_SWITCH, "records.write": 2}, order=_deploy_and_promote),
+    Story(
+        "rollback",
+        _CANARY,
+        promoted=True,
+        calls={**_ALWAYS, "deploy.instances": 2, "deploy.start": 1, "traffic.apply": 1},
+        order=_roll_back,
+    ),
+)

@@ -1,0 +1,161 @@
+"""One disturbed rollout: what was there before, what is there after, and that it is what an undisturbed one leaves."""
+
+import asyncio
+import json
+import sqlite3
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+
+import httpx
+from temporalio.client import Client, WorkflowExecutionStatus
+from temporalio.service import RPCError
+
+from models.guard import GuardState
+from models.ids import ServiceRef, guard_id, rollout_id
+from models.rollout import RolloutState
+from runtime.plugin import holdfast_plugin
+from tests.crash.plan import CrashFolder
+from tests.crash.stories import BAD, GOOD, Story
+from tests.whole.platform import Json, Platform, Shop, until
+from workflows.rollout import Rollout
+from workflows.service_guard import ServiceGuard
+
+ENDS_WITHIN = 150.0
+
+
+@dataclass
+class Stage:
+    """A service on which one story is played again and again; `stable` is the version that serves it.
+
+    `disturbed` stays set when a trial did not end right: nothing more is to be built on it then.
+    """
+
+    platform: Platform
+    story: Story
+    shop: Shop
+    stable: str = GOOD
+    disturbed: bool = False
+    runs: list[str] = field(default_factory=list)
+
+    @classmethod
+    def build(cls, platform: Platform, story: Story) -> "Stage":
+        shop = story.shop(platform)
+        platform.deploy(shop, GOOD)
+        return cls(platform, story, shop)
+
+    @property
+    def workflow_id(self) -> str:
+        return rollout_id(self.ref)
+
+    @property
+    def ref(self) -> ServiceRef:
+        return ServiceRef(environment="local", service=self.shop.name)
+
+    def play(self, disturb: Callable[[], None] = lambda: None, *, envoy_dies: bool = False) -> None:
+        """Give the order, disturb, wait for the end, and hold it against an undisturbed one's.
+
+        `disturb` may also have been planned before; it is called once the order is given.
+        """
+        self.disturbed = True
+        candidate = self.story.candidate(self.stable)
+        before = self.starts()
+        with self.platform.traffic(self.shop) as report:
+            self.story.order(self.platform, self.shop, candidate)
+            disturb()
+            state = self._ended(candidate)
+            users = report()
+        self.assert_end(state, candidate, before)
+        if not envoy_dies:
+            lost = {version: tally for version, tally in users["by_version"].items() if tally["failed"]}
+            assert set(lost) <= {BAD}, f"requests were lost: {lost}"
+        self.disturbed = False
+
+    def _ended(self, candidate: str) -> RolloutState:
+        state = None
+
+        def ended() -> bool:
+            nonlocal state
+            run_id, found = asyncio.run(_newest(self.platform, self.workflow_id))
+            if found and found.version == candidate and run_id not in self.runs:
+                state = (run_id, found)
+            return state is not None
+
+        until(ended, f"the rollout of {candidate} to end", within=ENDS_WITHIN)
+        assert state is not None
+        self.runs.append(state[0])
+        return state[1]
+
+    def assert_end(self, state: RolloutState, candidate: str, before: dict[str, int]) -> None:
+        """The decided end: the right instances, each started once, all traffic where it belongs, and all on record."""
+        stays = candidate if self.story.promoted else self.stable
+        assert state.phase == ("promoted" if self.story.promoted else "rolled_back"), state.reason
+        until(lambda: self.platform.instances(self.shop.name) == {stays: 2}, f"2 of {stays} and no other")
+        split = json.loads((self.platform.home / "envoy" / "services" / f"local.{self.shop.name}.json").read_text())
+        assert split["split"] == {"stable": stays, "candidate": None, "weight": "0%"}
+        assert self._answering() == {stays}
+        started = {version: count - before.get(version, 0) for version, count in self.starts().items()}
+        assert {version: count for version, count in started.items() if count} == {candidate: self.story.started}
+        assert asyncio.run(_guard(self.platform, self.ref)).leases == ()
+        until(lambda: self._recorded() == [str(state.phase)], "the record", within=60)
+        self.stable = stays
+
+    def _answering(self) -> set[str]:
+        """Which versions answer users now, once Envoy is there."""
+        with httpx.Client(base_url=self.shop.url, trust_env=False, timeout=5) as users:
+
+            def serves() -> bool:
+                try:
+                    return users.get("/").status_code < 500
+                except httpx.TransportError:
+                    return False
+
+            until(serves, "Envoy to serve")
+            return {users.get("/").headers["x-holdfast-version"] for _ in range(10)}
+
+    def _recorded(self) -> list[str]:
+        with sqlite3.connect(f"file:{self.platform.home / 'records.db'}?mode=ro", uri=True, timeout=10) as database:
+            rows = database.execute(
+                "select phase from rollouts where workflow_id = ? and run_id = ? and ended_at is not null",
+                (self.workflow_id, self.runs[-1]),
+            ).fetchall()
+        return [row[0] for row in rows]
+
+    def starts(self) -> dict[str, int]:
+        """How many processes of each version were ever started, by what each printed first."""
+        found: dict[str, int] = {}
+        logs: list[Path] = sorted((self.platform.home / "instances" / "local" / self.shop.name).glob("*/*.log"))
+        for log in logs:
+            found[log.parent.name] = found.get(log.parent.name, 0) + log.read_text().count("listens on")
+        return found
+
+    def called(self) -> Json:
+        """How often the last run called each activity."""
+        folder = CrashFolder(self.platform.home)
+        calls: Json = {}
+        for executed in folder.executed(self.runs[-1]):
+            calls.setdefault(executed.activity, set()).add(executed.activity_id)
+        return {activity: len(ids) for activity, ids in calls.items()}
+
+
+async def _newest(platform: Platform, workflow_id: str) -> tuple[str, RolloutState | None]:
+    """The newest run, and its state if it has ended."""
+    try:
+        client = await _client(platform)
+        handle = client.get_workflow_handle_for(Rollout.run, workflow_id)
+        described = await handle.describe(rpc_timeout=timedelta(seconds=2))
+        if described.status is WorkflowExecutionStatus.RUNNING:
+            return described.run_id, None
+        return described.run_id, await handle.query(Rollout.state, rpc_timeout=timedelta(seconds=5))
+    except (RPCError, RuntimeError, OSError):  # Temporal, or who would answer, is dead at the moment
+        return "", None
+
+
+async def _guard(platform: Platform, ref: ServiceRef) -> GuardState:
+    handle = (await _client(platform)).get_workflow_handle_for(ServiceGuard.run, guard_id(ref))
+    return await handle.query(ServiceGuard.state)
+
+
+async def _client(platform: Platform) -> Client:
+    return await Client.connect(platform.record["temporal"], plugins=[holdfast_plugin()])
