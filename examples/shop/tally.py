@@ -27,6 +27,9 @@ class TrafficReport(BaseModel):
     ok: int = 0
     failed: int = 0
     by_version: dict[str, VersionTally] = Field(default_factory=dict)
+    failures: dict[str, int] = Field(
+        default_factory=dict, description="by version and what was met instead of an answer"
+    )
     first_failure_at: datetime | None = None
     last_failure_at: datetime | None = None
 
@@ -64,7 +67,7 @@ class Tally:
     def sent(self) -> None:
         self._total.sent += 1
 
-    def ended(self, version: str, *, ok: bool, milliseconds: float) -> None:
+    def ended(self, version: str, met: str, *, ok: bool, milliseconds: float) -> None:
         for tallies in (self._total.by_version, self._recent):
             tally = tallies.setdefault(version, VersionTally())
             tally.ok += ok
@@ -75,6 +78,8 @@ class Tally:
             self._total.ok += 1
             return
         self._total.failed += 1
+        kind = f"{version}: {met}"
+        self._total.failures[kind] = self._total.failures.get(kind, 0) + 1
         self._total.last_failure_at = datetime.now(UTC)
         self._total.first_failure_at = self._total.first_failure_at or self._total.last_failure_at
 

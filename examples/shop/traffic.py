@@ -79,11 +79,12 @@ class Traffic:
         start = time.monotonic()
         try:
             response = await client.get(self._url)
-        except httpx.HTTPError:
-            version, ok = UNKNOWN, False
+        except httpx.HTTPError as error:
+            version, ok, met = UNKNOWN, False, type(error).__name__
         else:
             version, ok = _version_of(response), response.status_code < _FIRST_ERROR
-        self._tally.ended(version, ok=ok, milliseconds=1000 * (time.monotonic() - start))
+            met = str(response.status_code)
+        self._tally.ended(version, met, ok=ok, milliseconds=1000 * (time.monotonic() - start))
 
 
 def _version_of(response: httpx.Response) -> str:

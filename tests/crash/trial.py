@@ -69,7 +69,7 @@ class Stage:
         self.assert_end(state, candidate, before)
         if not envoy_dies:
             lost = {version: tally for version, tally in users["by_version"].items() if tally["failed"]}
-            assert set(lost) <= {BAD}, f"requests were lost: {lost}"
+            assert set(lost) <= {BAD}, f"requests were lost: {users['failures']}"
         self.disturbed = False
 
     def _ended(self, candidate: str) -> RolloutState:
