@@ -31,19 +31,20 @@ class DeployActivities:
         with provider_errors(asked.spec.provider):
             async with heartbeating() as say:
                 deployer = self._deployers[asked.spec.provider]
-                return Instances(instances=await deployer.start(asked.ref, asked.version, asked.spec, say))
+                return Instances(instances=await deployer.start(asked.ref, asked.version, asked.spec, say, asked.fence))
 
     @activity.defn(name="deploy.scale")
     async def scale(self, asked: ScaleVersion) -> Instances:
         with provider_errors(asked.spec.provider):
             async with heartbeating() as say:
                 deployer = self._deployers[asked.spec.provider]
-                found = await deployer.scale(asked.ref, asked.version, asked.spec, asked.instances, say)
+                found = await deployer.scale(asked.ref, asked.version, asked.spec, asked.instances, say, asked.fence)
                 return Instances(instances=found)
 
     @activity.defn(name="deploy.stop")
     async def stop(self, asked: StopVersion) -> Done:
         with provider_errors(asked.spec.provider):
             async with heartbeating() as say:
-                await self._deployers[asked.spec.provider].stop(asked.ref, asked.version, asked.spec, say)
+                deployer = self._deployers[asked.spec.provider]
+                await deployer.stop(asked.ref, asked.version, asked.spec, say, asked.fence)
         return Done()

@@ -65,7 +65,8 @@ class TrafficActivities:
                 raise ended(asked.settle_first, settled)
         if asked.lease:
             _raise_unless_held(asked.lease, await self._keeper.arm(_lease(asked, asked.lease)))
-        await self._routers[asked.spec.provider].apply(asked.ref, asked.spec, asked.split, asked.backends)
+        router = self._routers[asked.spec.provider]
+        await router.apply(asked.ref, asked.spec, asked.split, asked.backends, fence=asked.fence)
         if asked.lease:
             # Counted from now on; and one that lapsed meanwhile is told, as the keeper takes the split back.
             _raise_unless_held(asked.lease, await self._keeper.renew(asked.lease))

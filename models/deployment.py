@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator
 
 from models.base import Payload, Written
+from models.fence import Fence
 from models.ids import ServiceRef, Version
 from models.quantities import Duration, HostPort
 
@@ -73,6 +74,7 @@ class StartVersion(Payload):
     ref: ServiceRef
     version: Version
     spec: DeploySpec
+    fence: Fence | None = None
 
 
 class ScaleVersion(Payload):
@@ -82,6 +84,7 @@ class ScaleVersion(Payload):
     version: Version
     spec: DeploySpec
     instances: int
+    fence: Fence | None = None
 
 
 class StopVersion(Payload):
@@ -90,6 +93,7 @@ class StopVersion(Payload):
     ref: ServiceRef
     version: Version
     spec: DeploySpec
+    fence: Fence | None = None
 
 
 class ListInstances(Payload):

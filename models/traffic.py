@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from models.base import Payload, Written
+from models.fence import Fence
 from models.ids import ServiceRef, Version
 from models.keeper import LeaseKey, LeaseStanding
 from models.quantities import Duration, HostPort, Percent
@@ -65,6 +66,12 @@ class SetTraffic(Payload):
     lease: LeaseKey | None = None
     settle_first: LeaseKey | None = None
     settle_after: LeaseKey | None = None
+
+    @property
+    def fence(self) -> Fence | None:
+        """By the lease that it arms or settles: each has a number of its own."""
+        key = self.lease or self.settle_first or self.settle_after
+        return Fence(run_id=key.holder.run_id, number=key.epoch) if key else None
 
     @model_validator(mode="after")
     def _lease_needs_candidate(self) -> "SetTraffic":

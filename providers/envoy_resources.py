@@ -19,6 +19,7 @@ from providers.envoy_files import EnvoyFolder, JsonObject, file_source, socket_a
 from providers.envoy_names import cluster_name, route_name, stat_name
 from providers.envoy_shown import Marked
 from providers.errors import ProviderError
+from providers.fencing import Passed
 
 FULL_WEIGHT = 10_000
 """All of the traffic: a weight of 1 is 0.01%."""
@@ -34,6 +35,7 @@ class ServiceRecord(Payload):
     spec: TrafficSpec
     split: TrafficSplit
     backends: tuple[Backend, ...]
+    passed: Passed | None = None
 
     def shares(self) -> dict[Version, int]:
         """Weight per version, in units of 0.01%; together always FULL_WEIGHT."""

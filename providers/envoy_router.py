@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from models.fence import Fence
 from models.ids import ServiceRef, Version
 from models.quantities import HostPort
 from models.traffic import Backend, TrafficSpec, TrafficSplit
@@ -54,20 +55,29 @@ class EnvoyRouter:
         record = await asyncio.to_thread(self._store.read, ref)
         return record.split if record else None
 
-    async def apply(self, ref: ServiceRef, spec: TrafficSpec, split: TrafficSplit, backends: Sequence[Backend]) -> None:
-        await self._put_in_force(make_record(ref, spec, split, backends), keep_addresses=False)
+    async def apply(
+        self,
+        ref: ServiceRef,
+        spec: TrafficSpec,
+        split: TrafficSplit,
+        backends: Sequence[Backend],
+        fence: Fence | None = None,
+    ) -> None:
+        await self._put_in_force(make_record(ref, spec, split, backends), keep_addresses=False, fence=fence)
 
     async def give_back(
         self, ref: ServiceRef, spec: TrafficSpec, split: TrafficSplit, backends: Sequence[Backend]
     ) -> None:
         await self._put_in_force(make_record(ref, spec, split, backends), keep_addresses=True)
 
-    async def _put_in_force(self, wanted: ServiceRecord, *, keep_addresses: bool) -> None:
+    async def _put_in_force(self, wanted: ServiceRecord, *, keep_addresses: bool, fence: Fence | None = None) -> None:
         ref, record = wanted.ref, wanted
         before = await self._in_force_or_none()
         again = before is None or difference(record, self._files, before) is not None
         refused = _refusal(ref, before)
-        record = await asyncio.to_thread(self._store.put, wanted, again=again, keep_addresses=keep_addresses)
+        record = await asyncio.to_thread(
+            self._store.put, wanted, again=again, keep_addresses=keep_addresses, fence=fence
+        )
         try:
             await self._until(ref, lambda shown: cluster_difference(record, self._files, shown))
             await asyncio.to_thread(self._store.lead, record, again=again)

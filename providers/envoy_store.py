@@ -9,6 +9,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, JsonValue, ValidationError
 
+from models.fence import Fence
 from models.ids import ServiceRef, Version
 from models.quantities import HostPort
 from providers.durable_files import sync_folder
@@ -24,6 +25,7 @@ from providers.envoy_resources import (
 )
 from providers.envoy_shown import RouteConfiguration
 from providers.errors import ProviderError
+from providers.fencing import let_pass
 
 
 class EnvoyStore:
@@ -36,14 +38,19 @@ class EnvoyStore:
         path = self._files.record(ref)
         return _load(path) if path.exists() else None
 
-    def put(self, record: ServiceRecord, *, again: bool, keep_addresses: bool = False) -> ServiceRecord:
+    def put(
+        self, record: ServiceRecord, *, again: bool, keep_addresses: bool = False, fence: Fence | None = None
+    ) -> ServiceRecord:
         """Record what is wanted and add its clusters; those that routes still lead to stay. Returns what is recorded.
 
-        With `keep_addresses` a version that is recorded already keeps its addresses.
+        With `keep_addresses` a version that is recorded already keeps its addresses. Raises StaleOrderError.
         """
         with locked(self._files.root):
+            known = self.read(record.ref)
             if keep_addresses:
-                record = _with_addresses_of(record, self.read(record.ref))
+                record = _with_addresses_of(record, known)
+            passed = let_pass(known.passed if known else None, fence, f"a split of the traffic of {record.ref}")
+            record = record.model_copy(update={"passed": passed})
             self._write_record(record)
             self._write_clusters(again=record.ref if again else None)
         return record

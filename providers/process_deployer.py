@@ -17,6 +17,7 @@ from typing import ParamSpec, TypeVar
 import httpx
 
 from models.deployment import Instance, ProcessDeployment
+from models.fence import Fence
 from models.ids import ServiceRef, Version
 from models.secrets import SecretUnavailableError
 from providers.durable_files import held
@@ -75,11 +76,17 @@ class ProcessDeployer:
         )
 
     async def start(
-        self, ref: ServiceRef, version: Version, spec: ProcessDeployment, progress: Progress
+        self,
+        ref: ServiceRef,
+        version: Version,
+        spec: ProcessDeployment,
+        progress: Progress,
+        fence: Fence | None = None,
     ) -> tuple[Instance, ...]:
         folder = VersionFolder(self._root, ref, version)
         with _host_errors():
             async with held(folder.path):
+                folder.let_pass(fence)
                 folder.want(spec)
                 self._reap()
                 records = await _to_its_end(live_records, folder)
@@ -89,12 +96,19 @@ class ProcessDeployer:
                 return await self._bring_up(folder, {record.slot: record for record in kept}, spec, progress)
 
     async def scale(
-        self, ref: ServiceRef, version: Version, spec: ProcessDeployment, instances: int, progress: Progress
+        self,
+        ref: ServiceRef,
+        version: Version,
+        spec: ProcessDeployment,
+        instances: int,
+        progress: Progress,
+        fence: Fence | None = None,
     ) -> tuple[Instance, ...]:
         with _host_errors():
             wanted = VersionFolder(self._root, ref, version).wanted()
         as_last_started = wanted.spec if wanted else spec
-        return await self.start(ref, version, as_last_started.model_copy(update={"instances": instances}), progress)
+        asked = as_last_started.model_copy(update={"instances": instances})
+        return await self.start(ref, version, asked, progress, fence)
 
     async def _bring_up(
         self, folder: VersionFolder, alive: dict[int, InstanceRecord], spec: ProcessDeployment, progress: Progress
@@ -187,13 +201,22 @@ class ProcessDeployer:
         added = {name: self._secrets(value).get_secret_value() for name, value in spec.env.items()}
         return {**inherited, **added, MARK: folder.mark(record)}
 
-    async def stop(self, ref: ServiceRef, version: Version, spec: ProcessDeployment, progress: Progress) -> None:
+    async def stop(
+        self,
+        ref: ServiceRef,
+        version: Version,
+        spec: ProcessDeployment,
+        progress: Progress,
+        fence: Fence | None = None,
+    ) -> None:
         folder = VersionFolder(self._root, ref, version)
         with _host_errors():
-            if not folder.path.exists():
-                return
+            if not folder.path.exists() and fence is None:
+                return  # with a fence, a start that comes late is to find it
+            folder.check(fence)
             folder.want_no_more()
             async with held(folder.path):
+                folder.let_pass(fence)
                 folder.want_no_more()
                 records = await _to_its_end(live_records, folder)
                 progress(f"stopping {len(records)} of {version}")

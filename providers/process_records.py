@@ -1,6 +1,7 @@
 """What the process deployer keeps on disk: which versions are wanted, and which process is which instance.
 
 <folder>/<environment>/<service>/<version>/wanted.json    what `start` asked for, until `stop`
+<folder>/<environment>/<service>/<version>/passed.json    which step of which rollout was here last
 <folder>/<environment>/<service>/<version>/<slot>.json    one instance, written before it is started
 <folder>/<environment>/<service>/<version>/<slot>.log     what it printed
 """
@@ -14,8 +15,10 @@ from pydantic import ValidationError
 
 from models.base import Payload
 from models.deployment import Instance, ProcessDeployment
+from models.fence import Fence
 from models.ids import ServiceRef, Version
 from providers.durable_files import remove_durably, replace_durably
+from providers.fencing import Passed, let_pass
 
 MARK = "HOLDFAST_INSTANCE"
 """The environment variable by which an instance is recognised when its record does not name its process."""
@@ -74,6 +77,20 @@ class VersionFolder:
 
     def want_no_more(self) -> None:
         remove_durably(self.path / "wanted.json")
+
+    def check(self, fence: Fence | None) -> Passed | None:
+        """Who has come last once this one has. Raises StaleOrderError when it comes too late."""
+        try:
+            known = Passed.model_validate_json((self.path / "passed.json").read_bytes())
+        except (FileNotFoundError, ValidationError):
+            known = None
+        return let_pass(known, fence, f"a change of {self.ref.service} {self.version}")
+
+    def let_pass(self, fence: Fence | None) -> None:
+        """Remember who came last, for as long as the folder stands. Raises StaleOrderError."""
+        passed = self.check(fence)
+        if passed and fence:
+            replace_durably(self.path / "passed.json", passed.model_dump_json())
 
     def records(self) -> list[InstanceRecord]:
         """Every record that can be read; a damaged one is as good as none, as the mark finds its process."""

@@ -6,6 +6,7 @@ from typing import Protocol
 from pydantic import SecretStr
 
 from models.deployment import DeploySpec, Instance
+from models.fence import Fence
 from models.ids import ServiceRef, Version
 from models.judgement import MetricSnapshot, MetricsSpec
 from models.keeper import LeaseKey, LeaseStanding
@@ -25,7 +26,7 @@ Raises SecretUnavailableError when one cannot be had; an adapter says it on as i
 class Deployer(Protocol):
     """Runs versions of services as instances. Every method may be repeated without further effect.
 
-    All raise ProviderError.
+    All raise ProviderError; those that take a fence raise StaleOrderError when a later step has been here already.
     """
 
     async def instances(self, ref: ServiceRef, spec: DeploySpec) -> tuple[Instance, ...]:
@@ -33,7 +34,7 @@ class Deployer(Protocol):
         ...
 
     async def start(
-        self, ref: ServiceRef, version: Version, spec: DeploySpec, progress: Progress
+        self, ref: ServiceRef, version: Version, spec: DeploySpec, progress: Progress, fence: Fence | None = None
     ) -> tuple[Instance, ...]:
         """Bring `spec.instances` instances of the version up, adopting those that run; return when all are ready.
 
@@ -42,7 +43,13 @@ class Deployer(Protocol):
         ...
 
     async def scale(
-        self, ref: ServiceRef, version: Version, spec: DeploySpec, instances: int, progress: Progress
+        self,
+        ref: ServiceRef,
+        version: Version,
+        spec: DeploySpec,
+        instances: int,
+        progress: Progress,
+        fence: Fence | None = None,
     ) -> tuple[Instance, ...]:
         """Bring a version to this many instances, run as they were last started; by `spec` where that is not known.
 
@@ -50,7 +57,9 @@ class Deployer(Protocol):
         """
         ...
 
-    async def stop(self, ref: ServiceRef, version: Version, spec: DeploySpec, progress: Progress) -> None:
+    async def stop(
+        self, ref: ServiceRef, version: Version, spec: DeploySpec, progress: Progress, fence: Fence | None = None
+    ) -> None:
         """Let every instance of the version finish its requests, then end it; kill it when it takes too long."""
         ...
 
@@ -65,8 +74,18 @@ class TrafficRouter(Protocol):
         """The split last asked for, or None when the service is not routed; proves that the router answers."""
         ...
 
-    async def apply(self, ref: ServiceRef, spec: TrafficSpec, split: TrafficSplit, backends: Sequence[Backend]) -> None:
-        """Put the split in force; return once the router itself reports these weights."""
+    async def apply(
+        self,
+        ref: ServiceRef,
+        spec: TrafficSpec,
+        split: TrafficSplit,
+        backends: Sequence[Backend],
+        fence: Fence | None = None,
+    ) -> None:
+        """Put the split in force; return once the router itself reports these weights.
+
+        Raises StaleOrderError when a later step, by its fence, has been here already.
+        """
         ...
 
     async def give_back(

@@ -56,17 +56,17 @@ class Traffic:
         running = await unless_aborted(self._orders, self._world.instances())
         _check_lives(running.versions, split)
         try:
-            await self._world.split(split, running, settle_first=self._lease())
+            await self._world.split(split, running, settle_first=self._next_lease())
         except ActivityError as error:
             if lapse(error) is None:
                 raise
-            await self._world.split(split, running)
+            await self._world.split(split, running, settle_after=self._next_lease())
 
     async def give_back(self) -> None:
         """All traffic to the stable version, brought back to life should nothing of it live any more."""
         stable = self._journal.state.stable
         if stable:
-            await self._world.give_all_to(stable, settle_after=self._lease())
+            await self._world.give_all_to(stable, settle_after=self._next_lease())
         else:
             await self._world.remove_traffic()
         self._journal.update(weight=0.0, off_at=workflow.now())
@@ -78,7 +78,7 @@ class Traffic:
         """
         alive = len((await self._world.instances()).of(stable))
         running = await self._world.scale(stable, max(size, alive) or self._size)
-        await self._world.give_all(TrafficSplit(stable=stable), running, settle_after=self._lease())
+        await self._world.give_all(TrafficSplit(stable=stable), running, settle_after=self._next_lease())
 
     async def _hold(self) -> None:
         while True:
@@ -107,14 +107,19 @@ class Traffic:
         _check_lives(running.versions, self._split)
         if self._left is not None:
             running = running.limited(self._split.stable, self._left)
-        self._epoch += 1
-        await unless_aborted(self._orders, self._world.split(self._split, running, lease=self._lease()))
+        lease = self._next_lease()
+        await unless_aborted(self._orders, self._world.split(self._split, running, lease=lease))
         stop_if_aborted(self._orders)
 
     @property
     def lease(self) -> LeaseKey | None:
         """The lease to renew: the one of the split in force."""
         return self._lease() if self._split else None
+
+    def _next_lease(self) -> LeaseKey:
+        """Another number for each split, so that a late one is told from the one in force."""
+        self._epoch += 1
+        return self._lease()
 
     def _lease(self) -> LeaseKey:
         info = workflow.info()

@@ -8,6 +8,7 @@ with workflow.unsafe.imports_passed_through():
     from activities.deploys import DeployActivities
     from activities.traffic import TrafficActivities
     from models.deployment import Instances, ListInstances, ScaleVersion, StartVersion, StopVersion
+    from models.fence import Fence
     from models.ids import Version
     from models.judgement import Verdict, Watch
     from models.keeper import LeaseKey
@@ -28,6 +29,7 @@ class World:
         self._ref = request.ref
         self._spec = request.spec
         self._version = request.version
+        self._asked = 0
 
     async def traffic(self) -> TrafficSplit | None:
         found = await workflow.execute_activity_method(
@@ -49,21 +51,23 @@ class World:
         wanted = spec if instances is None else spec.model_copy(update={"instances": instances})
         return await workflow.execute_activity_method(
             DeployActivities.start,
-            StartVersion(ref=self._ref, version=version, spec=wanted),
+            StartVersion(ref=self._ref, version=version, spec=wanted, fence=self._fence()),
             **on(TaskQueue.DEPLOYS, SLOW_EFFECT, f"start {version}"),
         )
 
     async def scale(self, version: Version, instances: int) -> Instances:
         return await workflow.execute_activity_method(
             DeployActivities.scale,
-            ScaleVersion(ref=self._ref, version=version, spec=self._spec.deploy, instances=instances),
+            ScaleVersion(
+                ref=self._ref, version=version, spec=self._spec.deploy, instances=instances, fence=self._fence()
+            ),
             **on(TaskQueue.DEPLOYS, SLOW_EFFECT, f"{version} with {instances}"),
         )
 
     async def stop(self, version: Version) -> None:
         await workflow.execute_activity_method(
             DeployActivities.stop,
-            StopVersion(ref=self._ref, version=version, spec=self._spec.deploy),
+            StopVersion(ref=self._ref, version=version, spec=self._spec.deploy, fence=self._fence()),
             **on(TaskQueue.DEPLOYS, MUST_HAPPEN, f"stop {version}"),
         )
 
@@ -74,8 +78,10 @@ class World:
         *,
         lease: LeaseKey | None = None,
         settle_first: LeaseKey | None = None,
+        settle_after: LeaseKey | None = None,
     ) -> None:
-        asked = self._set_traffic(split, running).model_copy(update={"lease": lease, "settle_first": settle_first})
+        leases = {"lease": lease, "settle_first": settle_first, "settle_after": settle_after}
+        asked = self._set_traffic(split, running).model_copy(update=leases)
         await workflow.execute_activity_method(
             TrafficActivities.apply, asked, **on(TaskQueue.TRAFFIC, EFFECT, _summary(split))
         )
@@ -116,6 +122,11 @@ class World:
             ),
             **on(TaskQueue.TRAFFIC, policy, f"watch {self._version}"),
         )
+
+    def _fence(self) -> Fence:
+        """Rises with each change that is asked for, so that an attempt which outlived its step is told apart."""
+        self._asked += 1
+        return Fence(run_id=workflow.info().run_id, number=self._asked)
 
     def _set_traffic(self, split: TrafficSplit, running: Instances) -> SetTraffic:
         return SetTraffic(

@@ -10,6 +10,7 @@ from temporalio.testing import ActivityEnvironment
 
 from activities.leases import LeaseActivities
 from activities.traffic import TrafficActivities
+from models.fence import Fence
 from models.ids import ServiceRef
 from models.judgement import Counters, EnvoyMetrics, JudgeSpec, MetricSnapshot, Outcome, Verdict, Watch
 from models.keeper import LEASE_LAPSED, LEASE_LOST, LeaseKey, LeaseState
@@ -36,7 +37,14 @@ class Router:
     async def current(self, ref: ServiceRef, spec: TrafficSpec) -> TrafficSplit | None:
         return None
 
-    async def apply(self, ref: ServiceRef, spec: TrafficSpec, split: TrafficSplit, backends: Sequence[Backend]) -> None:
+    async def apply(
+        self,
+        ref: ServiceRef,
+        spec: TrafficSpec,
+        split: TrafficSplit,
+        backends: Sequence[Backend],
+        fence: Fence | None = None,
+    ) -> None:
         self._story.append("apply")
 
     async def give_back(

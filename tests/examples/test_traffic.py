@@ -119,7 +119,7 @@ def test_a_second_tells_the_share_of_each_version() -> None:
     tally = Tally()
     for number in range(100):
         tally.sent()
-        tally.ended("v2" if number < 10 else "v1", ok=number != 0, milliseconds=float(number + 1))
+        tally.ended("v2" if number < 10 else "v1", "500", ok=number != 0, milliseconds=float(number + 1))
     second = tally.take_second()
     assert (second.ok, second.failed, second.p95_ms) == (99, 1, 95.0)
     assert second.share == {"v1": 90.0, "v2": 10.0}

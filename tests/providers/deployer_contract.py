@@ -6,8 +6,10 @@ import httpx
 import pytest
 
 from models.deployment import DeploySpec, Instance
+from models.fence import Fence
 from models.ids import ServiceRef
 from providers.errors import NotReadyError
+from providers.fencing import StaleOrderError
 from providers.roles import Deployer
 
 SHOP = ServiceRef(environment="local", service="shop")
@@ -95,6 +97,32 @@ class DeployerContract:
 
         assert len(three) == 3
         assert all(map(answers, three))
+
+    async def test_a_start_that_comes_after_the_stop_of_a_later_step_is_refused(self, stage: DeployerStage) -> None:
+        early, late = Fence(run_id="a", number=1), Fence(run_id="a", number=2)
+        await stage.deployer.start(SHOP, "v1", stage.spec(), quiet, early)
+        await stage.deployer.stop(SHOP, "v1", stage.spec(), quiet, late)
+        with pytest.raises(StaleOrderError):
+            await stage.restarted().start(SHOP, "v1", stage.spec(), quiet, early)
+        with pytest.raises(StaleOrderError):
+            await stage.deployer.scale(SHOP, "v1", stage.spec(), 1, quiet, early)
+
+        assert await stage.deployer.instances(SHOP, stage.spec()) == ()
+
+    async def test_a_start_is_refused_though_nothing_had_been_started_when_it_was_stopped(
+        self, stage: DeployerStage
+    ) -> None:
+        await stage.deployer.stop(SHOP, "v1", stage.spec(), quiet, Fence(run_id="a", number=2))
+        with pytest.raises(StaleOrderError):
+            await stage.deployer.start(SHOP, "v1", stage.spec(), quiet, Fence(run_id="a", number=1))
+
+    async def test_a_stop_of_an_earlier_run_is_refused(self, stage: DeployerStage) -> None:
+        await stage.deployer.start(SHOP, "v1", stage.spec(), quiet, Fence(run_id="a", number=1))
+        started = await stage.deployer.start(SHOP, "v1", stage.spec(), quiet, Fence(run_id="b", number=1))
+        with pytest.raises(StaleOrderError):
+            await stage.deployer.stop(SHOP, "v1", stage.spec(), quiet, Fence(run_id="a", number=2))
+
+        assert await stage.deployer.instances(SHOP, stage.spec()) == started
 
     async def test_what_never_becomes_ready_is_told_and_not_worth_trying_again(self, stage: DeployerStage) -> None:
         with pytest.raises(NotReadyError) as failure:

@@ -6,9 +6,11 @@ from typing import Protocol
 
 import pytest
 
+from models.fence import Fence
 from models.ids import ServiceRef, Version
 from models.traffic import Backend, TrafficSpec, TrafficSplit
 from providers.errors import ProviderError
+from providers.fencing import StaleOrderError
 from providers.roles import TrafficRouter
 
 
@@ -103,6 +105,18 @@ class RouterContract:
         assert not refusal.value.retryable
         assert await stage.send(10) == {"v1": 10}
         assert await stage.router.current(stage.ref, stage.spec) == TrafficSplit(stable="v1")
+
+    async def test_a_split_of_an_earlier_step_does_not_come_after_that_of_a_later_one(self, stage: RouterStage) -> None:
+        backends = [await stage.start("v1"), await stage.start("v2")]
+        canary = TrafficSplit(stable="v1", candidate="v2", weight=10.0)
+        early, late = Fence(run_id="a", number=2), Fence(run_id="a", number=3)
+        await stage.router.apply(stage.ref, stage.spec, canary, backends, early)
+        await stage.router.apply(stage.ref, stage.spec, TrafficSplit(stable="v2"), backends, late)
+        with pytest.raises(StaleOrderError):
+            await stage.router.apply(stage.ref, stage.spec, canary, backends, early)
+
+        assert await stage.send(10) == {"v2": 10}
+        assert await stage.router.current(stage.ref, stage.spec) == TrafficSplit(stable="v2")
 
     async def test_a_router_that_is_not_there_is_worth_another_try(self, stage: RouterStage) -> None:
         backends = [await stage.start("v1")]

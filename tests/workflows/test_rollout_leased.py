@@ -20,7 +20,9 @@ async def test_a_weight_is_armed_before_it_is_given_and_settled_by_the_end(bench
     assert ten.lease.epoch < fifty.lease.epoch
     assert [watch.lease for watch in world.watches] == [ten.lease, fifty.lease]
     assert promoted.lease is None
-    assert promoted.settle_first == fifty.lease
+    assert promoted.settle_first is not None
+    assert promoted.settle_first.epoch > fifty.lease.epoch
+    assert [asked.fence.number for asked in world.applied if asked.fence] == [2, 3, 4]
 
 
 async def test_the_way_back_settles_once_the_traffic_has_returned(bench: Bench) -> None:
@@ -31,7 +33,9 @@ async def test_the_way_back_settles_once_the_traffic_has_returned(bench: Bench) 
     ten, back = world.applied
 
     assert back.split == TrafficSplit(stable="v1")
-    assert back.settle_after == ten.lease
+    assert back.settle_after is not None
+    assert ten.lease is not None
+    assert back.settle_after.epoch > ten.lease.epoch
 
 
 async def test_going_back_at_once_settles_what_an_earlier_rollout_left_armed(bench: Bench) -> None:
