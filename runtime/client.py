@@ -12,7 +12,10 @@ from temporalio.runtime import Runtime
 from temporalio.service import RPCError, RPCStatusCode
 
 from models.quantities import HostPort, format_duration
+from runtime.connection_security import connection_security
+from runtime.keyring import load_keyring
 from runtime.plugin import holdfast_plugin
+from runtime.refusals import explain, refused, unreachable
 from runtime.sentry import sentry_interceptors
 from runtime.settings import Settings
 
@@ -40,15 +43,20 @@ async def connect(
     """Return a client that has proved to reach its namespace.
 
     The server is `settings.temporal_address`, else `address` (the local stack's, where one runs), else the local
-    stack's usual port. Raises TemporalUnreachableError after `timeout` at the latest.
+    stack's usual port. Raises TemporalUnreachableError after `timeout` at the latest, and SettingsError for TLS files
+    or keys that cannot be used.
     """
     target = _target(settings, address)
+    security = connection_security(settings)
+    plugin = holdfast_plugin(sentry_interceptors(settings), load_keyring(settings))
     try:
         async with asyncio.timeout(timeout.total_seconds()):
             client = await Client.connect(
                 target,
                 namespace=settings.temporal_namespace,
-                plugins=[holdfast_plugin(sentry_interceptors(settings))],
+                plugins=[plugin],
+                tls=security.tls,
+                api_key=security.api_key,
                 identity=f"holdfast@{socket.gethostname()}:{os.getpid()}",
                 runtime=runtime,
             )
@@ -56,16 +64,12 @@ async def connect(
                 DescribeNamespaceRequest(namespace=settings.temporal_namespace), retry=False
             )
     except TimeoutError as error:
-        raise _unreachable(target, f"it did not answer within {format_duration(timeout)}") from error
+        reason = f"it did not answer within {format_duration(timeout)}"
+        raise TemporalUnreachableError(unreachable(target, reason)) from error
     except RPCError as error:
-        if error.status == RPCStatusCode.NOT_FOUND:
-            raise TemporalUnreachableError(
-                f"Temporal at {target} has no namespace {settings.temporal_namespace!r}. Create it there, "
-                "or name another in HOLDFAST_TEMPORAL_NAMESPACE."
-            ) from error
-        raise _unreachable(target, error.message) from error
+        raise TemporalUnreachableError(_refusal(target, settings, error)) from error
     except (RuntimeError, ValueError) as error:  # how the SDK's core reports a connection that failed
-        raise _unreachable(target, _reason(str(error))) from error
+        raise TemporalUnreachableError(explain(target, settings, str(error))) from error
     return client
 
 
@@ -78,7 +82,7 @@ async def connect_when_up(
 ) -> Client | None:
     """Connect, however long Temporal takes to be there. Returns None once `stopping` is set.
 
-    Raises TemporalUnreachableError at once when no address is known, as waiting would not bring one.
+    Raises TemporalUnreachableError at once when no address is known, as waiting would not bring one, and SettingsError.
     """
     _target(settings, address)
     pause = FIRST_PAUSE
@@ -106,17 +110,12 @@ def _target(settings: Settings, address: HostPort | None) -> str:
     return target
 
 
-def _unreachable(target: str, reason: str) -> TemporalUnreachableError:
-    return TemporalUnreachableError(
-        f"Temporal cannot be reached at {target}: {reason}. "
-        "Run `holdfast up` to start a local one, or set HOLDFAST_TEMPORAL_ADDRESS to the server you use."
-    )
-
-
-def _reason(message: str) -> str:
-    lowered = message.lower()
-    if "connection refused" in lowered or "connectionrefused" in lowered:
-        return "nothing listens there"
-    if "dns error" in lowered or "failed to lookup" in lowered:
-        return "its host name is not known"
-    return message.removeprefix("Failed client connect: ").rstrip(".")
+def _refusal(target: HostPort, settings: Settings, error: RPCError) -> str:
+    if error.status is RPCStatusCode.NOT_FOUND:
+        return (
+            f"Temporal at {target} has no namespace {settings.temporal_namespace!r}. Create it there, "
+            "or name another in HOLDFAST_TEMPORAL_NAMESPACE."
+        )
+    if error.status in {RPCStatusCode.UNAUTHENTICATED, RPCStatusCode.PERMISSION_DENIED}:
+        return refused(target, settings, error.status)
+    return unreachable(target, error.message)

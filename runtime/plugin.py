@@ -4,27 +4,32 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from pydantic import ValidationError
-from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.plugin import SimplePlugin
 from temporalio.worker import Interceptor, WorkflowRunner
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
+
+from runtime.converter import UnreadableActivities, data_converter
+from runtime.keyring import Keyring
 
 PASSED_THROUGH = ("models", "analysis", "activities", "providers", "runtime", "structlog", "sentry_sdk")
 """Modules that workflows share with the process. `workflows` is not among them: the sandbox loads those itself, and
 so catches a clock, a random number or a file that slipped into workflow code."""
 
+NO_KEYS = Keyring()
 
-def holdfast_plugin(interceptors: Sequence[Interceptor] = ()) -> SimplePlugin:
+
+def holdfast_plugin(interceptors: Sequence[Interceptor] = (), keyring: Keyring = NO_KEYS) -> SimplePlugin:
     """Return the plugin to give to a client, a replayer or a test environment.
 
     Workers made from such a client have it already: giving it to them again would run everything twice.
     Input that cannot be decoded fails its workflow; without this it would be retried for ever. Any other error in
-    workflow code is a bug, and is retried until a worker with a fix runs.
+    workflow code is a bug, and is retried until a worker with a fix runs. So is a payload whose key this process
+    lacks, until a worker that has it runs.
     """
     return SimplePlugin(
         "holdfast",
-        data_converter=pydantic_data_converter,
-        interceptors=list(interceptors),
+        data_converter=data_converter(keyring),
+        interceptors=[*interceptors, UnreadableActivities()],
         workflow_runner=_sandboxed,
         workflow_failure_exception_types=[ValidationError],
     )

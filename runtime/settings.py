@@ -35,6 +35,18 @@ class Settings(BaseSettings):
 
     temporal_address: HostPort | None = Field(default=None, description="a Temporal server that exists already")
     temporal_namespace: str = "default"
+    temporal_tls: bool | None = Field(default=None, description="TLS; on by itself where a setting below needs it")
+    temporal_tls_ca: Path | None = Field(default=None, description="who may have signed the server's certificate")
+    temporal_tls_cert: Path | None = Field(default=None, description="our certificate, for a server that asks for one")
+    temporal_tls_key: Path | None = None
+    temporal_tls_server_name: str | None = Field(default=None, description="the name in the server's certificate")
+    temporal_api_key: SecretStr | None = None
+
+    encryption_keys: SecretStr | None = Field(default=None, description="id:base64, several parted by commas")
+    encryption_keys_file: Path | None = Field(default=None, description="the same, one key a line")
+    codec_server_token: SecretStr | None = Field(default=None, description="what callers of the codec server must know")
+    codec_server_ui_origin: str | None = Field(default=None, description="where the Temporal UI is served from")
+
     temporal_cli: Path | None = Field(default=None, description="the `temporal` program to use for the local stack")
     cache_dir: Path | None = Field(default=None, description="where obtained programs are kept; per user by default")
 
@@ -79,6 +91,8 @@ def _allowed(problem: ErrorDetails) -> str:
     match problem["type"]:
         case "int_parsing" | "less_than_equal" | "greater_than_equal":
             return "a port, 1 to 65535, or 0 for any free one"
+        case "bool_parsing":
+            return "on or off"
         case "literal_error":
             return str(context["expected"])
         case _:

@@ -12,10 +12,13 @@ from models.quantities import HostPort
 
 
 @asynccontextmanager
-async def running_temporal(cli: Path, port: int | None = None) -> AsyncIterator[HostPort]:
-    """Run a dev server in memory; yields where it listens."""
+async def running_temporal(cli: Path, port: int | None = None, database: Path | None = None) -> AsyncIterator[HostPort]:
+    """Run a dev server, in memory or on a file; yields where it listens."""
     async with await WorkflowEnvironment.start_local(
-        port=port, dev_server_existing_path=str(cli), dev_server_log_level="error"
+        port=port,
+        dev_server_existing_path=str(cli),
+        dev_server_database_filename=str(database) if database else None,
+        dev_server_log_level="error",
     ) as environment:
         yield environment.client.service_client.config.target_host
 
