@@ -11,7 +11,7 @@ from rich.console import Console
 from temporalio.service import RPCError
 
 from runtime.settings import SettingsError
-from starters import catalog, deploy, doctor, history, orders, status, up, worker
+from starters import catalog, deploy, doctor, history, host, orders, setup, status, up, worker
 from starters.exits import CommandError, Exit
 
 app = typer.Typer(
@@ -40,6 +40,7 @@ def _options(
 
 app.add_typer(catalog.app, name="catalog")
 app.command("up")(up.up)
+app.command("setup")(setup.setup)
 app.command("doctor")(doctor.doctor)
 app.command("deploy")(deploy.deploy)
 app.command("status")(status.status)
@@ -48,6 +49,8 @@ for order in (orders.promote, orders.abort, orders.pause, orders.resume, orders.
 app.command("rollback")(history.rollback)
 app.command("history")(history.history)
 app.command("worker")(worker.worker)
+app.command("envoy")(host.envoy)
+app.command("restore")(host.restore)
 
 
 def run() -> int:

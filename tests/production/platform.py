@@ -1,0 +1,109 @@
+"""What docker-compose.temporal.yml declares, run without images: PostgreSQL, Temporal's server, Envoy, two workers a
+group. Nothing restarts what dies: a test that kills a part sees whether the rest is enough.
+"""
+
+import subprocess
+import urllib.error
+import urllib.request
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from devstack.tether import tethered
+from models.temporal_names import TaskQueue
+from tests.production.parts import TemporalOnPostgres
+from tests.whole.platform import HOLDFAST, ROOT, Platform, free_port, until
+
+NAMESPACE = "holdfast"
+WORKERS_PER_GROUP = 2
+
+
+@dataclass(frozen=True)
+class Worker:
+    group: str
+    process: "subprocess.Popen[bytes]"
+    health: int
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait()
+
+
+class Production(Platform):
+    def __init__(self, folder: Path, *, groups: Sequence[str] = tuple(TaskQueue)) -> None:
+        super().__init__(folder)
+        self.temporal = TemporalOnPostgres(folder / "temporal")
+        self.workers: list[Worker] = []
+        self._groups = tuple(map(str, groups))
+        self._envoy: subprocess.Popen[bytes] | None = None
+        self.env |= {
+            "HOLDFAST_TEMPORAL_ADDRESS": self.temporal.address,
+            "HOLDFAST_TEMPORAL_NAMESPACE": NAMESPACE,
+            "HOLDFAST_ENVOY_ADMIN": f"127.0.0.1:{free_port()}",
+        }
+
+    def start(self) -> None:
+        self.temporal.start()
+        setup = self.run("setup")
+        assert setup.returncode == 0, setup.stderr
+        self.start_envoy()
+        for group in self._groups:
+            for _ in range(WORKERS_PER_GROUP):
+                self.start_worker(group)
+        self.until_ready(self.workers)
+
+    def start_envoy(self) -> None:
+        self._envoy = self._spawn("envoy")
+        admin = self.env["HOLDFAST_ENVOY_ADMIN"]
+        until(lambda: answers(f"http://{admin}/ready"), "Envoy to serve", within=60)
+
+    def start_worker(self, group: str, **env: str) -> Worker:
+        """Start one without waiting for it; see `until_ready`."""
+        port = free_port()
+        process = self._spawn("worker", group, env={"HOLDFAST_WORKER_HEALTH_PORT": str(port), **env})
+        self.workers.append(worker := Worker(group, process, port))
+        return worker
+
+    def until_ready(self, workers: Sequence[Worker]) -> None:
+        def all_are() -> bool:
+            for each in workers:
+                assert each.process.poll() is None, f"a worker ended:\n{self.log.read_text()[-3000:]}"
+            return all(answers(f"http://127.0.0.1:{each.health}/readyz") for each in workers)
+
+        until(all_are, "the workers to be ready", within=90)
+
+    def workers_of(self, group: str) -> list[Worker]:
+        return [each for each in self.workers if each.group == group and each.process.poll() is None]
+
+    def _spawn(self, *words: str, env: Mapping[str, str] | None = None) -> "subprocess.Popen[bytes]":
+        with self.log.open("ab") as log:
+            return subprocess.Popen(
+                tethered([*HOLDFAST, *words]), cwd=ROOT, env={**self.env, **(env or {})}, stdout=log, stderr=log,
+                start_new_session=True,
+            )  # fmt: skip
+
+    def end(self) -> None:
+        """Stop workers first, as a supervisor does, then what they stand on, then every instance they started."""
+        parts = [each.process for each in self.workers] + ([self._envoy] if self._envoy else [])
+        for part in parts:
+            part.terminate()
+        for part in parts:
+            with suppress(subprocess.TimeoutExpired):
+                part.wait(timeout=40)
+            part.kill()
+            part.wait()
+        self.temporal.end()
+        for process in self.processes():
+            with suppress(psutil.Error):
+                process.kill()
+
+
+def answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=2) as answer:
+            return bool(answer.status == 200)
+    except (urllib.error.URLError, OSError):
+        return False
