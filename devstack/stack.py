@@ -18,7 +18,7 @@ from devstack.http_probe import wait_for_ok
 from devstack.record import holding, read_record, remove_record, write_record
 from devstack.supervisor import Supervisor
 from devstack.temporal_cli import find_temporal_cli
-from devstack.temporal_server import damaged_database, temporal_child, wait_until_serving
+from devstack.temporal_server import Connect, damaged_database, plainly, temporal_child, wait_until_serving
 from devstack.voice import Voice
 from models.quantities import HostPort, host_of, port_of
 from models.stack import StackRecord
@@ -42,13 +42,15 @@ _PORT_IS_LET_GO_WITHIN = 2.0
 class StackConfig:
     """What the local stack is made of. A port of 0 means any free one.
 
-    With `temporal_address` that server is used, and none is started; its UI is taken to be beside it on `ui_port`.
+    With `temporal_address` that server is used by `temporal_connect`, and none is started; its UI is taken to be beside
+    it on `ui_port`.
     `worker_grace` must be longer than the workers' own drain.
     """
 
     home: Path
     temporal_address: HostPort | None = None
     temporal_namespace: str = "default"
+    temporal_connect: Connect = plainly
     temporal_cli: Path | None = None
     cache_dir: Path | None = None
     temporal_port: int = 7233
@@ -147,7 +149,7 @@ class Stack:
         config, address = self._config, addresses.temporal
         serving = partial(wait_until_serving, address, namespace=config.temporal_namespace, within=_SERVES_WITHIN)
         if config.temporal_address:
-            await serving()
+            await serving(connect=config.temporal_connect)
             self._voice.say(f"Temporal at {address} is used.")
             return
         cli = await find_temporal_cli(configured=config.temporal_cli, cache_dir=config.cache_dir, say=self._voice.say)

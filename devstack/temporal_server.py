@@ -1,6 +1,7 @@
 """Temporal's dev server on a file, and what makes any server ready for our workflows."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from pathlib import Path
 
@@ -51,8 +52,21 @@ def temporal_child(cli: Path, *, home: Path, port: int, ui_port: int, namespace:
     return ChildSpec(name="temporal", command=command, grace=_GRACE)
 
 
+Connect = Callable[[HostPort, str], Awaitable[Client]]
+"""Makes a client of a server and a namespace. Raises RuntimeError or RPCError."""
+
+
+async def plainly(address: HostPort, namespace: str) -> Client:
+    """Connect without TLS, as to the dev server."""
+    return await Client.connect(address, namespace=namespace)
+
+
 async def wait_until_serving(
-    address: HostPort, *, namespace: str = DEFAULT_NAMESPACE, within: timedelta = timedelta(seconds=30)
+    address: HostPort,
+    *,
+    namespace: str = DEFAULT_NAMESPACE,
+    within: timedelta = timedelta(seconds=30),
+    connect: Connect = plainly,
 ) -> None:
     """Return once the namespace answers and knows every search attribute; those it lacks are registered.
 
@@ -63,7 +77,7 @@ async def wait_until_serving(
         async with asyncio.timeout(within.total_seconds()):
             while True:
                 try:
-                    return await _prepare(address, namespace)
+                    return await _prepare(address, namespace, connect)
                 except _NotYetError as not_yet:
                     reason = str(not_yet)
                 await asyncio.sleep(_PAUSE)
@@ -85,10 +99,10 @@ def damaged_database(error: NotServingError, home: Path) -> NotServingError | No
     )
 
 
-async def _prepare(address: HostPort, namespace: str) -> None:
+async def _prepare(address: HostPort, namespace: str, connect: Connect) -> None:
     try:
         async with asyncio.timeout(_ANSWER.total_seconds()):
-            client = await Client.connect(address, namespace=namespace)
+            client = await connect(address, namespace)
             await client.workflow_service.describe_namespace(DescribeNamespaceRequest(namespace=namespace), retry=False)
             missing = await register_missing_attributes(client)
             if missing:

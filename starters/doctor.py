@@ -18,6 +18,7 @@ from temporalio.service import RPCError
 
 from devstack.envoy import is_ready
 from models.temporal_names import SearchAttribute, TaskQueue
+from runtime.keyring import load_keyring
 from starters.exits import CommandError, Exit
 from starters.options import CatalogOption, JsonOption
 from starters.output import print_json
@@ -70,6 +71,7 @@ async def _checks(session: Session) -> AsyncIterator[Check]:
     yield _catalog(session)
     yield _home(session)
     yield _stack(session)
+    yield _encryption(session)
     try:
         client = await session.client()
     except CommandError as error:
@@ -114,6 +116,16 @@ def _stack(session: Session) -> Check:
     if session.settings.temporal_address:
         return Check(name="local stack", health=Health.OK, found="none, as HOLDFAST_TEMPORAL_ADDRESS names a server")
     return Check(name="local stack", health=Health.MISSING, found="does not run", next_step="Run `holdfast up`.")
+
+
+def _encryption(session: Session) -> Check:
+    ids = load_keyring(session.settings).ids
+    if not ids:
+        found = "off; Temporal's database holds what rollouts are given in readable form"
+    else:
+        others = f"; {', '.join(ids[1:])} can be read" if ids[1:] else ""
+        found = f"on, with key {ids[0]}{others}"
+    return Check(name="encryption", health=Health.OK, found=found)
 
 
 async def _search_attributes(client: Client) -> Check:

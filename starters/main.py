@@ -10,8 +10,22 @@ import typer
 from rich.console import Console
 from temporalio.service import RPCError
 
+from runtime.codec import UnreadablePayloadError
 from runtime.settings import SettingsError
-from starters import catalog, deploy, doctor, history, host, orders, setup, status, up, worker
+from starters import (
+    catalog,
+    codec_server,
+    deploy,
+    doctor,
+    history,
+    host,
+    keys,
+    orders,
+    setup,
+    status,
+    up,
+    worker,
+)
 from starters.exits import CommandError, Exit
 
 app = typer.Typer(
@@ -51,6 +65,8 @@ app.command("history")(history.history)
 app.command("worker")(worker.worker)
 app.command("envoy")(host.envoy)
 app.command("restore")(host.restore)
+app.add_typer(keys.app, name="keys")
+app.command("codec-server")(codec_server.codec_server)
 
 
 def run() -> int:
@@ -60,7 +76,7 @@ def run() -> int:
     except CommandError as error:
         _complain(error)
         return error.code
-    except SettingsError as error:
+    except (SettingsError, UnreadablePayloadError) as error:
         _complain(error)
         return Exit.BAD_INPUT
     except RPCError as error:

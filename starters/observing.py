@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from temporalio.client import WorkflowExecutionDescription, WorkflowExecutionStatus, WorkflowQueryFailedError
+from temporalio.exceptions import FailureError
 from temporalio.service import RPCError, RPCStatusCode
 
 from models.judgement import WatchProgress
@@ -44,7 +45,7 @@ async def observe(handle: RolloutHandle, before: Observation | None = None) -> O
         status=status,
         run_id=description.run_id,
         progress=await _progress(description),
-        trouble=_trouble(description),
+        trouble=await _trouble(description),
     )
     try:
         return replace(seen, state=await handle.query(Rollout.state, rpc_timeout=PATIENCE))
@@ -62,9 +63,11 @@ async def _progress(description: WorkflowExecutionDescription) -> WatchProgress 
     return None
 
 
-def _trouble(description: WorkflowExecutionDescription) -> str | None:
+async def _trouble(description: WorkflowExecutionDescription) -> str | None:
     """A pending activity that failed before says why; the watch reports its own trouble."""
     for pending in description.raw_description.pending_activities:
         if pending.attempt > 1 and pending.last_failure.message:
-            return f"{pending.activity_type.name}, attempt {pending.attempt}: {pending.last_failure.message}"
+            failure = await description.data_converter.decode_failure(pending.last_failure)
+            why = failure.message if isinstance(failure, FailureError) else str(failure)
+            return f"{pending.activity_type.name}, attempt {pending.attempt}: {why}"
     return None

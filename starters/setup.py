@@ -65,8 +65,7 @@ class _Attempt:
         """Return what was done."""
         client = await self._until_it_works(partial(connect, self._settings, namespace_exists=False))
         before = await self._until_it_works(partial(register_namespace, client, self._retention))
-        while await self._until_it_works(partial(register_missing_attributes, client)):
-            await asyncio.sleep(_PAUSE)
+        await self._until_it_works(partial(_register_attributes, client))
         await self._until_it_works(partial(_prove, client))
         return _report(client, before, self._retention)
 
@@ -99,6 +98,13 @@ def _report(client: Client, before: timedelta | None, retention: timedelta) -> s
 
 def _days(length: timedelta) -> str:
     return f"{length.days}d" if length == timedelta(days=length.days) else format_duration(length)
+
+
+async def _register_attributes(client: Client) -> None:
+    """Raises RPCError while the server does not know them all, and StackError."""
+    missing = await register_missing_attributes(client)
+    if missing:
+        raise RPCError(f"it does not know {', '.join(missing)} yet", RPCStatusCode.UNAVAILABLE, b"")
 
 
 async def _prove(client: Client) -> None:

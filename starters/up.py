@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from functools import partial
 
 import typer
+from temporalio.client import Client
 
 from devstack.errors import AlreadyRunning, StackError
 from devstack.stack import WORKER_COMMAND, Addresses, Stack, StackConfig
@@ -14,7 +15,10 @@ from devstack.voice import TerminalConsole, Voice
 from models.quantities import HostPort
 from models.stack import StackRecord
 from providers.errors import ProviderError
-from runtime.settings import Settings, load_settings
+from runtime.client import TemporalUnreachableError, connect
+from runtime.connection_security import TLS, wants_tls
+from runtime.keyring import load_keyring
+from runtime.settings import Settings, SettingsError, load_settings
 from starters.exits import CommandError, Exit
 from starters.options import CatalogOption
 from workers.wiring import halt_instances, restore_instances
@@ -31,8 +35,10 @@ def up(catalog: CatalogOption = None) -> None:
 def run_up(settings: Settings, *, worker_command: Sequence[str] = WORKER_COMMAND) -> int:
     """Serve until SIGINT, SIGTERM or SIGHUP; a second one stops without patience. Returns the exit code.
 
-    `worker_command` is given the name of a queue group. Raises CommandError when the stack cannot be started.
+    `worker_command` is given the name of a queue group. Raises CommandError when the stack cannot be started, and
+    SettingsError.
     """
+    _check(settings)
     console = TerminalConsole(file=sys.stdout)
     voice = Voice(console)
     try:
@@ -42,6 +48,24 @@ def run_up(settings: Settings, *, worker_command: Sequence[str] = WORKER_COMMAND
     except (StackError, ProviderError, OSError) as error:
         raise CommandError(str(error), Exit.UNREACHABLE) from error
     return Exit.OK
+
+
+def _check(settings: Settings) -> None:
+    """Find out now what every worker would otherwise stumble over."""
+    load_keyring(settings)
+    secured = [TLS] if settings.temporal_tls else wants_tls(settings)
+    if secured and settings.temporal_address is None:
+        raise SettingsError(
+            f"{', '.join(secured)} mean a server that exists, and HOLDFAST_TEMPORAL_ADDRESS does not name one; what "
+            "`holdfast up` starts serves this machine alone, without TLS. Set the address, or unset those."
+        )
+
+
+async def _connected(settings: Settings, address: HostPort, namespace: str) -> Client:
+    try:
+        return await connect(settings.model_copy(update={"temporal_address": address, "temporal_namespace": namespace}))
+    except TemporalUnreachableError as error:
+        raise RuntimeError(str(error).rstrip(".")) from error
 
 
 async def _serve(config: StackConfig, settings: Settings, voice: Voice) -> None:
@@ -67,6 +91,7 @@ def _config(settings: Settings, worker_command: Sequence[str], *, text_logs: boo
         home=settings.home,
         temporal_address=settings.temporal_address,
         temporal_namespace=settings.temporal_namespace,
+        temporal_connect=partial(_connected, settings),
         temporal_cli=settings.temporal_cli,
         cache_dir=settings.cache_dir,
         temporal_port=settings.temporal_port,

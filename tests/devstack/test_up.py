@@ -9,6 +9,9 @@ import pytest
 
 from devstack.stack import read_record
 from tests.devstack.conftest import eventually
+from tests.runtime.certificates import Authority
+from tests.runtime.guarded_temporal import guarded
+from tests.workers.dev_server import running_temporal
 
 
 @pytest.fixture
@@ -53,3 +56,50 @@ async def test_trouble_with_a_part_is_one_sentence_and_exit_code_4(environment: 
     assert code == 4
     assert "HOLDFAST_TEMPORAL_CLI is /no/such/program, which cannot be used" in shown
     assert "Traceback" not in shown
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "said"),
+    [
+        ("HOLDFAST_TEMPORAL_API_KEY", "hunter2", "HOLDFAST_TEMPORAL_API_KEY mean a server that exists"),
+        ("HOLDFAST_TEMPORAL_TLS", "on", "HOLDFAST_TEMPORAL_TLS mean a server that exists"),
+        ("HOLDFAST_ENCRYPTION_KEYS", "hunter2", "Entry 1 of HOLDFAST_ENCRYPTION_KEYS does not begin with"),
+    ],
+)
+async def test_settings_that_no_worker_could_use_end_it_before_anything_starts(
+    environment: dict[str, str], tmp_path: Path, setting: str, value: str, said: str
+) -> None:
+    code, shown = await end_of(await start_up({**environment, setting: value}))
+    assert code == 2
+    assert said in shown
+    assert "hunter2" not in shown
+    assert not (tmp_path / "home" / "temporal.db").exists()
+
+
+@pytest.mark.slow
+async def test_a_server_behind_tls_is_used_by_the_stack_and_its_workers(
+    environment: dict[str, str], tmp_path: Path, real_cli: Path
+) -> None:
+    ours = Authority(tmp_path, "ours")
+    client = ours.sign("worker", host="worker")
+    async with (
+        running_temporal(real_cli) as temporal,
+        guarded(temporal, ours.sign("server"), clients=ours.ca, api_key="hunter2") as address,
+    ):
+        secured = {
+            "HOLDFAST_TEMPORAL_ADDRESS": address,
+            "HOLDFAST_TEMPORAL_TLS_CA": str(ours.ca),
+            "HOLDFAST_TEMPORAL_TLS_CERT": str(client.cert),
+            "HOLDFAST_TEMPORAL_TLS_KEY": str(client.key),
+            "HOLDFAST_TEMPORAL_API_KEY": "hunter2",
+        }
+        up = await start_up({**environment, **secured})
+        try:
+            await eventually(lambda: up.returncode is not None or read_record(tmp_path / "home"), within=90)
+        finally:
+            if up.returncode is None:
+                up.send_signal(signal.SIGINT)
+            code, shown = await end_of(up)
+        assert code == 0, shown
+        assert f"Temporal at {address} is used." in shown
+        assert "Holdfast is up." in shown

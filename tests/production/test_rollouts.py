@@ -1,4 +1,4 @@
-"""Rollouts on what production runs: Temporal on PostgreSQL, two workers of each group. Whatever dies, they end right."""
+"""On what production runs, Temporal on PostgreSQL and two workers of each group: whatever dies, rollouts end right."""
 
 from collections.abc import Callable, Iterator
 
@@ -19,8 +19,8 @@ RATE = 20
 """Requests a second: half of them are enough to judge within seconds, and cost a busy machine little."""
 
 
-def a_shop(production: Production, bake: str) -> Shop:
-    return production.shop(steps=[{"weight": "50%", "bake": bake}], min_requests=20)
+def a_shop(production: Production, bake: str, min_requests: int = 20) -> Shop:
+    return production.shop(steps=[{"weight": "50%", "bake": bake}], min_requests=min_requests)
 
 
 def kill_one_worker_of_each_group(production: Production) -> None:
@@ -79,7 +79,8 @@ def test_first_deployment_good_canary_bad_canary(whole: Production) -> None:
     ],
 )
 def test_a_canary_ends_right_although(whole: Production, disaster: Callable[[Production], None], version: str) -> None:
-    shop = a_shop(whole, bake="6s" if version == "v2" else "40s")
+    # Long enough before it is decided for a slow machine to see it at 50 % and to bring the disaster about.
+    shop = a_shop(whole, bake="12s") if version == "v2" else a_shop(whole, bake="60s", min_requests=120)
     whole.deploy(shop, "v1")
     with whole.traffic(shop, RATE) as report, whole.deploying(shop, version) as deploying:
         whole.until_weight(shop, "50%")

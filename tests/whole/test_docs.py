@@ -74,7 +74,8 @@ def services(platform: Platform, request: pytest.FixtureRequest) -> Iterator[dic
     with ExitStack() as users:
         for name, port in ports.items():
             users.enter_context(platform.traffic(Shop(name, path, port)))
-        yield {"HOLDFAST_CATALOG": str(path), "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+        path_of_programs = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+        yield {"HOLDFAST_CATALOG": str(path), "PATH": path_of_programs, "HOME": str(platform.folder)}
 
 
 def service(port: int) -> dict[str, object]:
@@ -152,6 +153,6 @@ def headings(page: Path) -> set[str]:
 def test_every_verb_that_the_page_names_exists(page: Path) -> None:
     group = get_command(app)
     assert isinstance(group, TyperGroup)
-    named = set(re.findall(r"`holdfast ([a-z]+)", (ROOT / page).read_text()))
+    named = set(re.findall(r"`holdfast ([a-z-]+)", (ROOT / page).read_text()))
 
     assert named <= set(group.commands)
