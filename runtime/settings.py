@@ -12,6 +12,7 @@ from models.quantities import HostPort
 DEFAULT_TEMPORAL_PORT = 7233
 _PREFIX = "HOLDFAST_"
 _ENV_FILE = ".env"
+_NAME = "^[A-Za-z0-9_.-]+$"
 
 
 class SettingsError(Exception):
@@ -58,6 +59,9 @@ class Settings(BaseSettings):
     )
     worker_health_port: int = Field(default=0, ge=0, le=65535)
     worker_metrics_port: int = Field(default=0, ge=0, le=65535)
+    worker_metrics_host: str = Field(default="127.0.0.1", description="0.0.0.0 where Prometheus runs elsewhere")
+    deployment_name: str = Field(default="holdfast", pattern=_NAME, description="the Worker Deployment in Temporal")
+    build_id: str | None = Field(default=None, pattern=_NAME, description="this build; unset: workers have no version")
 
     log_format: Literal["auto", "text", "json"] = "auto"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
@@ -91,6 +95,8 @@ def _allowed(problem: ErrorDetails) -> str:
     match problem["type"]:
         case "int_parsing" | "less_than_equal" | "greater_than_equal":
             return "a port, 1 to 65535, or 0 for any free one"
+        case "string_pattern_mismatch":
+            return "letters, digits, dots, dashes and underscores"
         case "bool_parsing":
             return "on or off"
         case "literal_error":

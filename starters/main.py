@@ -25,6 +25,7 @@ from starters import (
     status,
     up,
     worker,
+    workers,
 )
 from starters.exits import CommandError, Exit
 
@@ -63,6 +64,7 @@ for order in (orders.promote, orders.abort, orders.pause, orders.resume, orders.
 app.command("rollback")(history.rollback)
 app.command("history")(history.history)
 app.command("worker")(worker.worker)
+app.add_typer(workers.app, name="workers")
 app.command("envoy")(host.envoy)
 app.command("restore")(host.restore)
 app.add_typer(keys.app, name="keys")

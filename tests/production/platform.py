@@ -7,11 +7,13 @@ import urllib.error
 import urllib.request
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 
+from devstack.stack import WORKER_COMMAND
 from devstack.tether import tethered
 from models.temporal_names import TaskQueue
 from tests.production.parts import TemporalOnPostgres
@@ -56,14 +58,15 @@ class Production(Platform):
         self.until_ready(self.workers)
 
     def start_envoy(self) -> None:
-        self._envoy = self._spawn("envoy")
+        self._envoy = self._spawn([*HOLDFAST, "envoy"])
         admin = self.env["HOLDFAST_ENVOY_ADMIN"]
         until(lambda: answers(f"http://{admin}/ready"), "Envoy to serve", within=60)
 
-    def start_worker(self, group: str, **env: str) -> Worker:
+    def start_worker(self, group: str, *, command: Sequence[str] = WORKER_COMMAND, build_id: str = "") -> Worker:
         """Start one without waiting for it; see `until_ready`."""
         port = free_port()
-        process = self._spawn("worker", group, env={"HOLDFAST_WORKER_HEALTH_PORT": str(port), **env})
+        env = {"HOLDFAST_WORKER_HEALTH_PORT": str(port), "HOLDFAST_BUILD_ID": build_id}
+        process = self._spawn([*command, group], env)
         self.workers.append(worker := Worker(group, process, port))
         return worker
 
@@ -78,27 +81,45 @@ class Production(Platform):
     def workers_of(self, group: str) -> list[Worker]:
         return [each for each in self.workers if each.group == group and each.process.poll() is None]
 
-    def _spawn(self, *words: str, env: Mapping[str, str] | None = None) -> "subprocess.Popen[bytes]":
+    def in_namespace(self, namespace: str) -> "Production":
+        """The same with a namespace of its own, and without workers there; to be ended by `end_workers`."""
+        other = copy(self)
+        other.env = {**self.env, "HOLDFAST_TEMPORAL_NAMESPACE": namespace}
+        other.workers = []
+        setup = other.run("setup")
+        assert setup.returncode == 0, setup.stderr
+        return other
+
+    def _spawn(self, command: Sequence[str], env: Mapping[str, str] | None = None) -> "subprocess.Popen[bytes]":
         with self.log.open("ab") as log:
             return subprocess.Popen(
-                tethered([*HOLDFAST, *words]), cwd=ROOT, env={**self.env, **(env or {})}, stdout=log, stderr=log,
+                tethered(command), cwd=ROOT, env={**self.env, **(env or {})}, stdout=log, stderr=log,
                 start_new_session=True,
             )  # fmt: skip
 
+    def end_workers(self) -> None:
+        ended([each.process for each in self.workers])
+
     def end(self) -> None:
         """Stop workers first, as a supervisor does, then what they stand on, then every instance they started."""
-        parts = [each.process for each in self.workers] + ([self._envoy] if self._envoy else [])
-        for part in parts:
-            part.terminate()
-        for part in parts:
-            with suppress(subprocess.TimeoutExpired):
-                part.wait(timeout=40)
-            part.kill()
-            part.wait()
+        self.end_workers()
+        if self._envoy:
+            ended([self._envoy])
         self.temporal.end()
         for process in self.processes():
             with suppress(psutil.Error):
                 process.kill()
+
+
+def ended(processes: Sequence["subprocess.Popen[bytes]"]) -> None:
+    """Ask them to end, and kill what has not after a while."""
+    for each in processes:
+        each.terminate()
+    for each in processes:
+        with suppress(subprocess.TimeoutExpired):
+            each.wait(timeout=40)
+        each.kill()
+        each.wait()
 
 
 def answers(url: str) -> bool:
