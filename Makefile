@@ -2,7 +2,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 SETUP := .venv/.set-up
 
-.PHONY: setup demo test crash check exit-codes pictures record format lock clean
+.PHONY: setup demo test crash check keeper exit-codes pictures record format lock clean
 
 setup: $(SETUP)
 
@@ -31,6 +31,10 @@ check: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
+
+# How long after its deadline a canary that nobody renews still gets traffic; 40 seconds.
+keeper: setup
+	@$(BIN)/python -m benchmarks.keeper
 
 # Counts wrong exit codes of 200 short commands on a busy machine; three minutes.
 exit-codes: setup

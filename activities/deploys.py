@@ -23,19 +23,19 @@ class DeployActivities:
 
     @activity.defn(name="deploy.instances")
     async def instances(self, asked: ListInstances) -> Instances:
-        with provider_errors():
+        with provider_errors(asked.spec.provider):
             return Instances(instances=await self._deployers[asked.spec.provider].instances(asked.ref, asked.spec))
 
     @activity.defn(name="deploy.start")
     async def start(self, asked: StartVersion) -> Instances:
-        with provider_errors():
+        with provider_errors(asked.spec.provider):
             async with heartbeating() as say:
                 deployer = self._deployers[asked.spec.provider]
                 return Instances(instances=await deployer.start(asked.ref, asked.version, asked.spec, say))
 
     @activity.defn(name="deploy.scale")
     async def scale(self, asked: ScaleVersion) -> Instances:
-        with provider_errors():
+        with provider_errors(asked.spec.provider):
             async with heartbeating() as say:
                 deployer = self._deployers[asked.spec.provider]
                 found = await deployer.scale(asked.ref, asked.version, asked.spec, asked.instances, say)
@@ -43,7 +43,7 @@ class DeployActivities:
 
     @activity.defn(name="deploy.stop")
     async def stop(self, asked: StopVersion) -> Done:
-        with provider_errors():
+        with provider_errors(asked.spec.provider):
             async with heartbeating() as say:
                 await self._deployers[asked.spec.provider].stop(asked.ref, asked.version, asked.spec, say)
         return Done()

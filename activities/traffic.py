@@ -12,22 +12,35 @@ from temporalio.exceptions import ApplicationError
 
 from activities.failures import provider_errors
 from activities.heartbeats import heartbeating
+from activities.lease_renewal import StillWanted, ended, run_goes_on, while_renewed
+from activities.metrics import metrics_read
 from analysis.canary_watch import CanaryWatch
 from models.deployment import Done
 from models.judgement import Verdict, Watch, WatchProgress
-from models.traffic import CurrentTraffic, ReadTraffic, RemoveTraffic, SetTraffic
+from models.keeper import LeaseKey, LeaseStanding, LeaseState
+from models.keeper_ledger import Lease, ReturnTraffic
+from models.traffic import CurrentTraffic, ReadTraffic, RemoveTraffic, SetTraffic, TrafficSet, TrafficSplit
 from providers.errors import ProviderError
-from providers.roles import MetricSource, TrafficRouter
+from providers.roles import LeaseKeeper, MetricSource, TrafficRouter
 
 HAND_OVER_DELAY = timedelta(milliseconds=100)
 
 
 class TrafficActivities:
-    """The traffic effects are idempotent: each asks for a state. The watch only reads."""
+    """The traffic effects are idempotent: each asks for a state. The watch only reads, and renews its lease."""
 
-    def __init__(self, routers: Mapping[str, TrafficRouter], metric_sources: Mapping[str, MetricSource]) -> None:
+    def __init__(
+        self,
+        routers: Mapping[str, TrafficRouter],
+        metric_sources: Mapping[str, MetricSource],
+        keeper: LeaseKeeper,
+        *,
+        still_wanted: StillWanted = run_goes_on,
+    ) -> None:
         self._routers = routers
         self._metric_sources = metric_sources
+        self._keeper = keeper
+        self._still_wanted = still_wanted
 
     @property
     def registered(self) -> list[Callable[..., Any]]:
@@ -35,19 +48,34 @@ class TrafficActivities:
 
     @activity.defn(name="traffic.current")
     async def current(self, asked: ReadTraffic) -> CurrentTraffic:
-        with provider_errors():
+        with provider_errors(asked.spec.provider):
             return CurrentTraffic(split=await self._routers[asked.spec.provider].current(asked.ref, asked.spec))
 
     @activity.defn(name="traffic.apply")
-    async def apply(self, asked: SetTraffic) -> Done:
-        with provider_errors():
+    async def apply(self, asked: SetTraffic) -> TrafficSet:
+        with provider_errors(asked.spec.provider):
             async with heartbeating():
-                await self._routers[asked.spec.provider].apply(asked.ref, asked.spec, asked.split, asked.backends)
-        return Done()
+                return await self._apply(asked)
+
+    async def _apply(self, asked: SetTraffic) -> TrafficSet:
+        settled = None
+        if asked.settle_first:
+            settled = await self._keeper.settle(asked.settle_first)
+            if settled.state is LeaseState.CARRIED_OUT:
+                raise ended(asked.settle_first, settled)
+        if asked.lease:
+            _raise_unless_held(asked.lease, await self._keeper.arm(_lease(asked, asked.lease)))
+        await self._routers[asked.spec.provider].apply(asked.ref, asked.spec, asked.split, asked.backends)
+        if asked.lease:
+            # Counted from now on; and one that lapsed meanwhile is told, as the keeper takes the split back.
+            _raise_unless_held(asked.lease, await self._keeper.renew(asked.lease))
+        if asked.settle_after:
+            settled = await self._keeper.settle(asked.settle_after)
+        return TrafficSet(settled=settled)
 
     @activity.defn(name="traffic.remove")
     async def remove(self, asked: RemoveTraffic) -> Done:
-        with provider_errors():
+        with provider_errors(asked.spec.provider):
             async with heartbeating():
                 await self._routers[asked.spec.provider].remove(asked.ref, asked.spec)
         return Done()
@@ -59,6 +87,11 @@ class TrafficActivities:
         The progress travels in the heartbeat: a worker that takes over goes on from there, and people who watch
         read it, without one event in the workflow's history.
         """
+        if watch.lease is None:
+            return await self._watch(watch)
+        return await while_renewed(self._watch(watch), self._keeper, watch.lease, self._still_wanted)
+
+    async def _watch(self, watch: Watch) -> Verdict:
         source = self._metric_sources[watch.metrics.provider]
         versions = tuple(version for version in (watch.stable, watch.candidate) if version)
         canary = CanaryWatch(watch, _last_progress())
@@ -68,8 +101,10 @@ class TrafficActivities:
             elapsed, before = timedelta(seconds=now - before), now
             try:
                 verdict = canary.saw(await source.snapshot(watch.ref, watch.metrics, versions), elapsed=elapsed)
+                metrics_read(watch.metrics.provider, missed=False)
             except ProviderError as problem:
                 verdict = canary.missed(str(problem), elapsed=elapsed)
+                metrics_read(watch.metrics.provider, missed=True)
             activity.heartbeat(canary.progress)
             if verdict:
                 return verdict
@@ -85,6 +120,17 @@ async def _until(moment: float) -> None:
             type="WorkerStopping",
             next_retry_delay=HAND_OVER_DELAY,
         )
+
+
+def _lease(asked: SetTraffic, key: LeaseKey) -> Lease:
+    stable = TrafficSplit(stable=asked.split.stable)
+    undo = ReturnTraffic(ref=asked.ref, spec=asked.spec, split=stable, backends=asked.backends)
+    return Lease(key=key.key, holder=key.holder, epoch=key.epoch, duration=key.duration, undo=undo)
+
+
+def _raise_unless_held(lease: LeaseKey, standing: LeaseStanding) -> None:
+    if standing.state is not LeaseState.HELD:
+        raise ended(lease, standing)
 
 
 def _last_progress() -> WatchProgress:

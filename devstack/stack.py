@@ -1,4 +1,4 @@
-"""The whole local stack: Temporal, Envoy, one worker process per queue; started in order, stopped in reverse."""
+"""The whole local stack: keeper, Temporal, Envoy, a worker process per queue; started in order, stopped in reverse."""
 
 import asyncio
 import os
@@ -33,6 +33,9 @@ T = TypeVar("T")
 WORKER_COMMAND = (sys.executable, "-m", "starters.main", "worker")
 """Runs a worker, given the name of its queue group."""
 
+KEEPER_COMMAND = (sys.executable, "-m", "keeper")
+
+_KEEPER_GRACE = timedelta(seconds=10)
 _SERVES_WITHIN = timedelta(seconds=30)
 _WORKERS_SERVE_WITHIN = timedelta(seconds=60)
 _PORT_IS_LET_GO_WITHIN = 2.0
@@ -60,6 +63,7 @@ class StackConfig:
     worker_command: Sequence[str] = WORKER_COMMAND
     worker_env: Mapping[str, str] = field(default_factory=dict)
     worker_grace: timedelta = timedelta(seconds=45)
+    keeper_command: Sequence[str] = KEEPER_COMMAND
 
 
 @dataclass(frozen=True)
@@ -108,6 +112,7 @@ class Stack:
     async def _start(self, since: datetime) -> StackRecord:
         addresses = await self._choose_addresses()
         bootstrap = await asyncio.to_thread(write_bootstrap, self._home / "envoy", addresses.envoy_admin)
+        keeper = await self._start_keeper(addresses)
         await self._start_temporal(addresses)
         envoy = envoy_child(find_envoy(), bootstrap)
         ready = partial(wait_until_ready, addresses.envoy_admin)
@@ -124,6 +129,7 @@ class Stack:
             temporal=addresses.temporal,
             ui=addresses.ui,
             envoy_admin=addresses.envoy_admin,
+            keeper_health=keeper,
             worker_health=health,
             worker_metrics=metrics,
         )
@@ -144,6 +150,26 @@ class Stack:
             ui=f"{host_of(given) if given else '127.0.0.1'}:{config.ui_port or ui}",
             envoy_admin=f"127.0.0.1:{config.envoy_admin_port or admin}",
         )
+
+    async def _start_keeper(self, addresses: Addresses) -> HostPort:
+        """Before all others, and stopped after them: what lapsed while nothing ran is taken back before Envoy serves,
+        and what lapses while workers stop is still taken back.
+        """
+        (port,) = free_ports(1)
+        health = f"127.0.0.1:{port}"
+        child = ChildSpec(
+            name="keeper",
+            command=tuple(self._config.keeper_command),
+            grace=_KEEPER_GRACE,
+            env={
+                **self._config.worker_env,
+                "HOLDFAST_HOME": str(self._home),
+                "HOLDFAST_ENVOY_ADMIN": addresses.envoy_admin,
+                "HOLDFAST_KEEPER_HEALTH_PORT": str(port),
+            },
+        )
+        await self.supervisor.start([(child, partial(wait_for_ok, health, "/readyz"))], within=_SERVES_WITHIN)
+        return health
 
     async def _start_temporal(self, addresses: Addresses) -> None:
         config, address = self._config, addresses.temporal

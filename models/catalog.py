@@ -3,11 +3,13 @@
 from datetime import timedelta
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, JsonValue, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, JsonValue, model_validator
 from pydantic.json_schema import GenerateJsonSchema
 
 from models.base import Written
 from models.deployment import DeploySpec
+from models.freezes import FreezeSpec
+from models.guard import GuardRules, GuardSpec
 from models.ids import Name
 from models.judgement import EnvoyMetrics, JudgeSpec, MetricsSpec
 from models.mistakes import MistakeError
@@ -28,6 +30,22 @@ ScaleDownDelay = Annotated[
     Field(description="how long the old version's instances stay up after promotion, for a quick way back"),
 ]
 
+LEASE_AT_LEAST, LEASE_AT_MOST = timedelta(seconds=5), timedelta(minutes=10)
+
+
+def _a_lease(value: timedelta) -> timedelta:
+    if not LEASE_AT_LEAST <= value <= LEASE_AT_MOST:
+        allowed = f"{format_duration(LEASE_AT_LEAST)} to {format_duration(LEASE_AT_MOST)}"
+        raise MistakeError(f"a lease of {format_duration(value)} is outside {allowed}", allowed=allowed)
+    return value
+
+
+LeaseDuration = Annotated[
+    Duration,
+    AfterValidator(_a_lease),
+    Field(description="how long the new version keeps its traffic when nobody can take it back any more; 5s to 10m"),
+]
+
 
 class CanaryPlan(Written):
     """A new version takes over the traffic step by step, judged all the while."""
@@ -36,6 +54,7 @@ class CanaryPlan(Written):
     steps: tuple[CanaryStep, ...] = Field(min_length=1)
     judge: JudgeSpec = Field(default_factory=JudgeSpec)
     scale_down_delay: ScaleDownDelay = timedelta(0)
+    lease: LeaseDuration = timedelta(seconds=30)
 
     @model_validator(mode="after")
     def _weights_rise(self) -> "CanaryPlan":
@@ -64,6 +83,7 @@ class BlueGreenPlan(Written):
     approval: bool = Field(default=False, description="wait for `holdfast approve` before traffic is switched")
     judge: JudgeSpec = Field(default_factory=JudgeSpec)
     scale_down_delay: ScaleDownDelay = timedelta(0)
+    lease: LeaseDuration = timedelta(seconds=30)
 
 
 class RollingPlan(Written):
@@ -77,6 +97,7 @@ class RollingPlan(Written):
     approval: bool = Field(default=False, description="wait for `holdfast approve` after the first batch")
     judge: JudgeSpec = Field(default_factory=JudgeSpec)
     scale_down_delay: ScaleDownDelay = timedelta(0)
+    lease: LeaseDuration = timedelta(seconds=30)
 
 
 def _canary_unless_said(value: object) -> object:
@@ -96,6 +117,7 @@ class Service(Written):
     traffic: TrafficSpec
     metrics: MetricsSpec = Field(default_factory=EnvoyMetrics)
     rollout: RolloutPlan
+    guard: GuardSpec = Field(default_factory=GuardSpec)
 
 
 class Catalog(Written):
@@ -104,6 +126,7 @@ class Catalog(Written):
     version: Literal[1] = Field(description="the format of this file")
     environment: Name = Field(default="local", description="the environment that this file describes")
     services: dict[Name, Service] = Field(min_length=1)
+    freezes: tuple[FreezeSpec, ...] = Field(default=(), description="times at which nothing new is rolled out")
 
     @model_validator(mode="after")
     def _listens_are_distinct(self) -> "Catalog":
@@ -117,6 +140,25 @@ class Catalog(Written):
                     at=("services", name, "traffic", "listen"),
                 )
         return self
+
+    @model_validator(mode="after")
+    def _freezes_concern_what_there_is(self) -> "Catalog":
+        known: dict[str, int] = {}
+        for position, freeze in enumerate(self.freezes):
+            if known.setdefault(freeze.name, position) != position:
+                raise MistakeError(f"two freezes are named {freeze.name}", at=("freezes", position, "name"))
+            for index, service in enumerate(freeze.services):
+                if service not in self.services:
+                    raise MistakeError(
+                        f"there is no service {service}; the catalog has {', '.join(sorted(self.services))}",
+                        at=("freezes", position, "services", index),
+                    )
+        return self
+
+    def guard_rules(self, service: str) -> GuardRules:
+        """What the guard of a service goes by. Raises KeyError for a service that is not here."""
+        freezes = tuple(freeze for freeze in self.freezes if not freeze.services or service in freeze.services)
+        return GuardRules(spec=self.services[service].guard, freezes=freezes)
 
 
 class _AsWritten(GenerateJsonSchema):

@@ -101,6 +101,10 @@ class Instances(Payload):
     def of(self, version: Version) -> tuple[Instance, ...]:
         return tuple(instance for instance in self.instances if instance.version == version)
 
+    @property
+    def versions(self) -> frozenset[Version]:
+        return frozenset(instance.version for instance in self.instances)
+
     def limited(self, version: Version, count: int) -> "Instances":
         """All but those of a version that are listed after its first `count`."""
         surplus = self.of(version)[count:]

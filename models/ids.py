@@ -42,10 +42,38 @@ def rollout_id(ref: ServiceRef) -> str:
     return f"rollout/{ref.environment}/{ref.service}"
 
 
+def guard_id(ref: ServiceRef) -> str:
+    return f"guard/{ref.environment}/{ref.service}"
+
+
 def parse_rollout_id(workflow_id: str) -> ServiceRef:
     """Inverse of `rollout_id`. Raises ValueError for the id of another kind of workflow."""
+    return _parse(workflow_id, "rollout")
+
+
+def parse_guard_id(workflow_id: str) -> ServiceRef:
+    """Inverse of `guard_id`. Raises ValueError for the id of another kind of workflow."""
+    return _parse(workflow_id, "guard")
+
+
+def _parse(workflow_id: str, wanted: str) -> ServiceRef:
     kind, _, rest = workflow_id.partition("/")
     environment, _, service = rest.partition("/")
-    if kind != "rollout" or not environment or not service:
-        raise ValueError(f"{workflow_id!r} is not a rollout's id; those read rollout/<environment>/<service>")
+    if kind != wanted or not environment or not service:
+        raise ValueError(f"{workflow_id!r} is not a {wanted}'s id; those read {wanted}/<environment>/<service>")
     return ServiceRef(environment=environment, service=service)
+
+
+def weight_lease(ref: ServiceRef) -> str:
+    """The keeper's key of the lease under which a candidate of the service has a weight: one per service."""
+    return f"weight/{ref.environment}/{ref.service}"
+
+
+def recording_id(workflow_id: str, run_id: str, revision: int) -> str:
+    """The workflow that writes one picture of another to the records."""
+    return f"record/{workflow_id}/{run_id}/{revision}"
+
+
+def refusal_recording_id(key: str) -> str:
+    """The workflow that writes an order which was refused to the audit log, under the entry's own key."""
+    return f"record/refused/{key}"

@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 
 from models.base import Payload, Written
 from models.ids import ServiceRef, Version
+from models.keeper import LeaseKey
 from models.quantities import Duration, Percent
 
 
@@ -125,7 +126,10 @@ class VersionHealth(Payload):
 
 
 class Watch(Payload):
-    """Watch a candidate. With `bake`, until it has been watched that long and judged; without, until cancelled."""
+    """Watch a candidate. With `bake`, until it has been watched that long and judged; without, until cancelled.
+
+    With `lease` that lease is renewed meanwhile, for as long as Temporal answers; the watch ends when it is lost.
+    """
 
     ref: ServiceRef
     metrics: MetricsSpec
@@ -133,6 +137,7 @@ class Watch(Payload):
     stable: Version | None
     candidate: Version
     bake: Duration | None
+    lease: LeaseKey | None = None
 
 
 class WatchProgress(Payload):

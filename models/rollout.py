@@ -9,6 +9,7 @@ from pydantic import Field
 from models.base import Payload
 from models.catalog import Service
 from models.deployment import Instance
+from models.guard import GuardRules
 from models.ids import ServiceRef, Version
 from models.judgement import Verdict
 from models.quantities import Duration, Percent
@@ -26,6 +27,9 @@ class RolloutRequest(Payload):
     spec: Service
     requested_by: str
     reason: str = ""
+    from_where: str = Field(default="", description="front door and host, like command@laptop")
+    guard: GuardRules = GuardRules()
+    emergency: str = Field(default="", description="a person's reason to go on in spite of a freeze or a cooldown")
     at_once: bool = Field(default=False, description="all traffic as soon as it is ready, without the catalog's steps")
 
 
@@ -180,7 +184,7 @@ class RolloutResult(Payload):
 
 
 class PastRollout(Payload):
-    """One line of a service's history. Without an end the rollout is under way."""
+    """One line of a service's history. Without an end the rollout is under way, unless it was `cut_off`."""
 
     version: Version
     strategy: str
@@ -188,6 +192,7 @@ class PastRollout(Payload):
     started_at: datetime
     ended_at: datetime | None = None
     run_id: str
+    cut_off: bool = Field(default=False, description="ended by force; the phase is the last that was seen")
 
 
 class Instruction(Payload):
@@ -195,6 +200,7 @@ class Instruction(Payload):
 
     by: str
     note: str = ""
+    from_where: str = Field(default="", description="front door and host, like command@laptop")
 
 
 class Successor(Payload):

@@ -9,6 +9,8 @@ class TaskQueue(StrEnum):
     ROLLOUTS = "rollouts"
     DEPLOYS = "deploys"
     TRAFFIC = "traffic"
+    GUARDS = "guards"
+    RECORDS = "records"
 
 
 class SearchAttribute(StrEnum):
@@ -23,3 +25,14 @@ class SearchAttribute(StrEnum):
 
 
 ROLLOUT_WORKFLOW = "Rollout"
+RECORDING_WORKFLOW = "Recording"
+GUARD_WORKFLOW = "ServiceGuard"
+
+
+class GuardUpdate(StrEnum):
+    """What a service's guard can be asked, by activities too, which do not import workflows."""
+
+    ACQUIRE = "acquire"
+    RELEASE = "release"
+    FREEZE = "freeze"
+    UNFREEZE = "unfreeze"

@@ -7,6 +7,7 @@ from pydantic import Field, model_validator
 
 from models.base import Payload, Written
 from models.ids import ServiceRef, Version
+from models.keeper import LeaseKey, LeaseStanding
 from models.quantities import Duration, HostPort, Percent
 
 
@@ -49,12 +50,33 @@ class Backend(Payload):
 
 
 class SetTraffic(Payload):
-    """Ask for a split to be in force. Every version of the split has a backend; others are forgotten."""
+    """Ask for a split to be in force. Every version of the split has a backend; others are forgotten.
+
+    With `lease` the split is in force only as long as that lease is renewed: it is armed first, and when it lapses all
+    traffic returns to `split.stable`. `settle_first` is for a split that the keeper would take back: its lease is
+    settled, then the split put in force, and not at all if the lease had lapsed. `settle_after` is for the way back:
+    its lease is settled once the split is in force, whatever became of it.
+    """
 
     ref: ServiceRef
     spec: TrafficSpec
     split: TrafficSplit
     backends: tuple[Backend, ...]
+    lease: LeaseKey | None = None
+    settle_first: LeaseKey | None = None
+    settle_after: LeaseKey | None = None
+
+    @model_validator(mode="after")
+    def _lease_needs_candidate(self) -> "SetTraffic":
+        if self.lease and self.split.candidate is None:
+            raise ValueError("a lease is for a candidate's weight; stable alone keeps its traffic without one")
+        return self
+
+
+class TrafficSet(Payload):
+    """The split is in force. `settled` says what had become of the lease that was settled with it."""
+
+    settled: LeaseStanding | None = None
 
 
 class ReadTraffic(Payload):

@@ -17,7 +17,7 @@ from providers.envoy_admin import EnvoyAdmin, EnvoyUnreachableError
 from providers.envoy_differences import cluster_difference, difference, remaining_clusters, remaining_listener
 from providers.envoy_files import EnvoyFolder
 from providers.envoy_names import route_name
-from providers.envoy_resources import make_record
+from providers.envoy_resources import ServiceRecord, make_record
 from providers.envoy_shown import InForce, Rejection
 from providers.envoy_store import EnvoyStore
 from providers.errors import ProviderError
@@ -55,18 +55,26 @@ class EnvoyRouter:
         return record.split if record else None
 
     async def apply(self, ref: ServiceRef, spec: TrafficSpec, split: TrafficSplit, backends: Sequence[Backend]) -> None:
-        record = make_record(ref, spec, split, backends)
+        await self._put_in_force(make_record(ref, spec, split, backends), keep_addresses=False)
+
+    async def give_back(
+        self, ref: ServiceRef, spec: TrafficSpec, split: TrafficSplit, backends: Sequence[Backend]
+    ) -> None:
+        await self._put_in_force(make_record(ref, spec, split, backends), keep_addresses=True)
+
+    async def _put_in_force(self, wanted: ServiceRecord, *, keep_addresses: bool) -> None:
+        ref, record = wanted.ref, wanted
         before = await self._in_force_or_none()
         again = before is None or difference(record, self._files, before) is not None
         refused = _refusal(ref, before)
-        await asyncio.to_thread(self._store.put, record, again=again)
+        record = await asyncio.to_thread(self._store.put, wanted, again=again, keep_addresses=keep_addresses)
         try:
             await self._until(ref, lambda shown: cluster_difference(record, self._files, shown))
             await asyncio.to_thread(self._store.lead, record, again=again)
             await self._until(
                 ref,
                 lambda shown: difference(record, self._files, shown),
-                refuses=lambda shown: _raise_if_refused(ref, spec, refused, _refusal(ref, shown)),
+                refuses=lambda shown: _raise_if_refused(ref, record.spec, refused, _refusal(ref, shown)),
             )
         except EnvoyUnreachableError as error:
             await asyncio.to_thread(self._store.lead, record, again=again)

@@ -36,11 +36,17 @@ class EnvoyStore:
         path = self._files.record(ref)
         return _load(path) if path.exists() else None
 
-    def put(self, record: ServiceRecord, *, again: bool) -> None:
-        """Record what is wanted and add its clusters; those that routes still lead to stay."""
+    def put(self, record: ServiceRecord, *, again: bool, keep_addresses: bool = False) -> ServiceRecord:
+        """Record what is wanted and add its clusters; those that routes still lead to stay. Returns what is recorded.
+
+        With `keep_addresses` a version that is recorded already keeps its addresses.
+        """
         with locked(self._files.root):
+            if keep_addresses:
+                record = _with_addresses_of(record, self.read(record.ref))
             self._write_record(record)
             self._write_clusters(again=record.ref if again else None)
+        return record
 
     def lead(self, record: ServiceRecord, *, again: bool) -> None:
         """Let listener and routes lead to the clusters of the record.
@@ -142,6 +148,12 @@ class EnvoyStore:
         for path in (self._files.root / "routes").glob("*.json"):
             for resource in _resources(path):
                 yield from RouteConfiguration.model_validate(resource).weights()
+
+
+def _with_addresses_of(record: ServiceRecord, known: ServiceRecord | None) -> ServiceRecord:
+    by_version = {backend.version: backend for backend in known.backends} if known else {}
+    backends = tuple(by_version.get(backend.version, backend) for backend in record.backends)
+    return record.model_copy(update={"backends": backends})
 
 
 class _DiscoveryResponse(BaseModel):

@@ -8,6 +8,8 @@ from pydantic import SecretStr
 from models.deployment import DeploySpec, Instance
 from models.ids import ServiceRef, Version
 from models.judgement import MetricSnapshot, MetricsSpec
+from models.keeper import LeaseKey, LeaseStanding
+from models.keeper_ledger import Lease
 from models.traffic import Backend, TrafficSpec, TrafficSplit
 
 Progress = Callable[[str], None]
@@ -67,6 +69,14 @@ class TrafficRouter(Protocol):
         """Put the split in force; return once the router itself reports these weights."""
         ...
 
+    async def give_back(
+        self, ref: ServiceRef, spec: TrafficSpec, split: TrafficSplit, backends: Sequence[Backend]
+    ) -> None:
+        """As `apply`, for a split written down long before: a version that the router knows keeps the addresses by
+        which it knows it, as they may be newer than `backends`.
+        """
+        ...
+
     async def remove(self, ref: ServiceRef, spec: TrafficSpec) -> None:
         """Stop routing the service; return once the router itself no longer reports it."""
         ...
@@ -75,4 +85,28 @@ class TrafficRouter(Protocol):
 class MetricSource(Protocol):
     async def snapshot(self, ref: ServiceRef, spec: MetricsSpec, versions: Sequence[Version]) -> MetricSnapshot:
         """Cumulative counters per version. Counters may begin anew at any time. Raises ProviderError."""
+        ...
+
+
+class LeaseKeeper(Protocol):
+    """Undoes by itself what nobody renews. Every method may be repeated without further effect.
+
+    All raise ProviderError; what was written before stays as it was then.
+    """
+
+    async def arm(self, lease: Lease, *, take_over: bool = False) -> LeaseStanding:
+        """From now on the lease is renewed in time or its undo carried out. To be done before the effect.
+
+        HELD; or CARRIED_OUT when this epoch lapsed already: arm a later one. Refused, as a ProviderError: an epoch that
+        is past or settled, a run that another took over from, and a key that another workflow holds, unless with
+        `take_over`. A later run of the same workflow takes over by itself. While there is no keeper it is refused, too.
+        """
+        ...
+
+    async def renew(self, lease: LeaseKey) -> LeaseStanding:
+        """Put the deadline off by the lease's duration. Only HELD means that it was."""
+        ...
+
+    async def settle(self, lease: LeaseKey) -> LeaseStanding:
+        """Nothing is undone any more, and nothing kept undone. Says CARRIED_OUT if it had been, else GONE."""
         ...

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from pydantic import JsonValue
 
+from models.calendar_words import A_MOMENT, A_WEEKLY_SPAN, A_ZONE, MOMENT_RULE, WEEKLY_RULE, ZONE_RULE
 from models.ids import NAME_RULE
 from models.mistakes import Path
 from models.quantities import A_DURATION, A_PERCENTAGE, AN_ADDRESS, DURATION_RULE, HOST_PORT_RULE, PERCENT_RULE
@@ -18,6 +19,9 @@ _PATTERNS = {
     DURATION_RULE: A_DURATION,
     PERCENT_RULE: A_PERCENTAGE,
     HOST_PORT_RULE: AN_ADDRESS,
+    MOMENT_RULE: A_MOMENT,
+    WEEKLY_RULE: A_WEEKLY_SPAN,
+    ZONE_RULE: A_ZONE,
 }
 
 Schema = Mapping[str, JsonValue]

@@ -8,8 +8,10 @@ from datetime import timedelta
 
 from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
 from temporalio.client import Client
+from temporalio.client import Interceptor as ClientInterceptor
 from temporalio.runtime import Runtime
 from temporalio.service import RPCError, RPCStatusCode
+from temporalio.worker import Interceptor as WorkerInterceptor
 
 from models.quantities import HostPort, format_duration
 from runtime.connection_security import connection_security
@@ -18,6 +20,7 @@ from runtime.plugin import holdfast_plugin
 from runtime.refusals import explain, refused, unreachable
 from runtime.sentry import sentry_interceptors
 from runtime.settings import Settings
+from runtime.tracing import tracing_interceptors
 
 CONNECT_TIMEOUT = timedelta(seconds=3)
 """A person waits for it; a server that is up answers within milliseconds."""
@@ -49,7 +52,11 @@ async def connect(
     """
     target = _target(settings, address)
     security = connection_security(settings)
-    plugin = holdfast_plugin(sentry_interceptors(settings), load_keyring(settings))
+    interceptors: list[ClientInterceptor | WorkerInterceptor] = [
+        *tracing_interceptors(),
+        *sentry_interceptors(settings),
+    ]
+    plugin = holdfast_plugin(interceptors, load_keyring(settings))
     try:
         async with asyncio.timeout(timeout.total_seconds()):
             client = await Client.connect(

@@ -1,23 +1,14 @@
-"""Log lines: text for a person at a terminal, one JSON object per line for a machine.
+"""Log lines of what runs workflows and activities: the run and the trace of a line stand in fields of their own."""
 
-Whoever logs uses the standard `logging`, with facts in `extra` rather than in the message. Lines from workflows and
-activities carry which run they belong to as fields of their own.
-"""
-
-import logging
-import sys
 from collections.abc import Mapping, MutableMapping
 from typing import Any, TextIO
 
-import structlog
-from structlog.tracebacks import ExceptionDictTransformer
-from structlog.typing import EventDict, Processor
+from opentelemetry import trace
+from structlog.typing import EventDict
 from temporalio import activity, workflow
 
+from runtime.log_lines import write_lines
 from runtime.settings import Settings
-
-CHATTY = ("httpx", "httpcore", "asyncio")
-"""Libraries that tell of every request at info; their warnings are wanted."""
 
 _RUN_FIELDS = {
     "workflow_id": "workflow_id",
@@ -36,24 +27,7 @@ _RUN_FIELDS = {
 
 def configure_logging(settings: Settings, stream: TextIO | None = None) -> None:
     """Make every log line of this process ours, on `stream` (standard error). Calling again replaces the former."""
-    stream = stream or sys.stderr
-    terminal = stream.isatty()
-    as_text = settings.log_format == "text" or (settings.log_format == "auto" and terminal)
-    handler = logging.StreamHandler(stream)
-    handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=_fields(),
-            processors=[
-                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                *(_text(colors=terminal) if as_text else _json()),
-            ],
-        )
-    )
-    root = logging.getLogger()
-    root.handlers[:] = [handler]
-    root.setLevel(settings.log_level.upper())
-    for name in CHATTY:
-        logging.getLogger(name).setLevel(max(root.level, logging.WARNING))
+    write_lines(settings, stream, more_fields=(_name_the_run, _name_the_trace, _flatten_core_fields))
     _keep_messages_plain()
 
 
@@ -67,31 +41,6 @@ def _keep_messages_plain() -> None:
     activity.logger.activity_info_on_message = False
 
 
-def _fields() -> list[Processor]:
-    return [
-        structlog.stdlib.add_log_level,
-        structlog.stdlib.add_logger_name,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
-        structlog.stdlib.ExtraAdder(),
-        _name_the_run,
-        _flatten_core_fields,
-    ]
-
-
-def _json() -> list[Processor]:
-    # Local variables stay out of tracebacks: they may hold secrets.
-    exceptions = ExceptionDictTransformer(show_locals=False, max_frames=20)
-    return [
-        structlog.processors.ExceptionRenderer(exceptions),
-        structlog.processors.EventRenamer("message"),
-        structlog.processors.JSONRenderer(),
-    ]
-
-
-def _text(*, colors: bool) -> list[Processor]:
-    return [structlog.dev.ConsoleRenderer(colors=colors, exception_formatter=structlog.dev.plain_traceback)]
-
-
 def _name_the_run(_logger: Any, _method: str, event: EventDict) -> EventDict:
     """Flatten what the SDK says about the run; an ordinary logger used inside an activity is told it too."""
     event.pop("__temporal_error_identifier", None)
@@ -99,6 +48,13 @@ def _name_the_run(_logger: Any, _method: str, event: EventDict) -> EventDict:
     for theirs, ours in _RUN_FIELDS.items():
         if theirs in details:
             event.setdefault(ours, details[theirs])
+    return event
+
+
+def _name_the_trace(_logger: Any, _method: str, event: EventDict) -> EventDict:
+    current = trace.get_current_span().get_span_context()
+    if current.is_valid:
+        event.setdefault("trace_id", trace.format_trace_id(current.trace_id))
     return event
 
 

@@ -4,21 +4,34 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from pydantic import ValidationError
+from temporalio.client import Interceptor as ClientInterceptor
 from temporalio.plugin import SimplePlugin
-from temporalio.worker import Interceptor, WorkflowRunner
+from temporalio.worker import Interceptor as WorkerInterceptor
+from temporalio.worker import WorkflowRunner
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
 from runtime.converter import UnreadableActivities, data_converter
 from runtime.keyring import Keyring
 
-PASSED_THROUGH = ("models", "analysis", "activities", "providers", "runtime", "structlog", "sentry_sdk")
+PASSED_THROUGH = (
+    "models",
+    "analysis",
+    "activities",
+    "providers",
+    "runtime",
+    "structlog",
+    "sentry_sdk",
+    "opentelemetry",
+)
 """Modules that workflows share with the process. `workflows` is not among them: the sandbox loads those itself, and
 so catches a clock, a random number or a file that slipped into workflow code."""
 
 NO_KEYS = Keyring()
 
 
-def holdfast_plugin(interceptors: Sequence[Interceptor] = (), keyring: Keyring = NO_KEYS) -> SimplePlugin:
+def holdfast_plugin(
+    interceptors: Sequence[ClientInterceptor | WorkerInterceptor] = (), keyring: Keyring = NO_KEYS
+) -> SimplePlugin:
     """Return the plugin to give to a client, a replayer or a test environment.
 
     Workers made from such a client have it already: giving it to them again would run everything twice.

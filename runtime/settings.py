@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import AnyHttpUrl, Field, SecretStr, ValidationError
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -57,16 +57,24 @@ class Settings(BaseSettings):
     envoy_admin: HostPort | None = Field(
         default=None, description="Envoy's admin interface; the local stack's if unset"
     )
+    records_url: SecretStr | None = Field(
+        default=None, description="the records database, postgresql://… or sqlite:///…; else records.db in home"
+    )
     worker_health_port: int = Field(default=0, ge=0, le=65535)
     worker_metrics_port: int = Field(default=0, ge=0, le=65535)
     worker_metrics_host: str = Field(default="127.0.0.1", description="0.0.0.0 where Prometheus runs elsewhere")
     deployment_name: str = Field(default="holdfast", pattern=_NAME, description="the Worker Deployment in Temporal")
     build_id: str | None = Field(default=None, pattern=_NAME, description="this build; unset: workers have no version")
+    keeper_health_port: int = Field(default=0, ge=0, le=65535)
 
     log_format: Literal["auto", "text", "json"] = "auto"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     sentry_dsn: SecretStr | None = Field(default=None, validation_alias="SENTRY_DSN")
     sentry_environment: str = Field(default="local", validation_alias="SENTRY_ENVIRONMENT")
+    otel_endpoint: AnyHttpUrl | None = Field(
+        default=None, validation_alias="OTEL_EXPORTER_OTLP_ENDPOINT", description="where traces go, by OTLP over HTTP"
+    )
+    otel_headers: SecretStr | None = Field(default=None, validation_alias="OTEL_EXPORTER_OTLP_HEADERS")
 
 
 def load_settings() -> Settings:
@@ -99,6 +107,8 @@ def _allowed(problem: ErrorDetails) -> str:
             return "letters, digits, dots, dashes and underscores"
         case "bool_parsing":
             return "on or off"
+        case "url_parsing" | "url_scheme":
+            return "an address like http://127.0.0.1:4318"
         case "literal_error":
             return str(context["expected"])
         case _:

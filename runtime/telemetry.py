@@ -1,6 +1,7 @@
 """The SDK's own runtime: its metrics for Prometheus, and its warnings in our log."""
 
 import logging
+from collections.abc import Sequence
 
 from temporalio.runtime import (
     LogForwardingConfig,
@@ -14,6 +15,12 @@ from temporalio.runtime import (
 from models.quantities import HostPort
 
 CORE_LOGGER = "temporalio.core"
+
+_BUCKETS: dict[str, Sequence[float]] = {
+    "holdfast_rollout_duration": [5, 15, 30, 60, 120, 300, 600, 1800, 3600, 4 * 3600, 24 * 3600],
+    "holdfast_rollback_duration": [0.5, 1, 2, 5, 10, 30, 60, 300, 1800],
+}
+"""In seconds. The SDK's own end at ten, and a rollout may wait for a person over night."""
 
 
 def temporal_runtime(metrics_address: HostPort | None) -> Runtime:
@@ -47,5 +54,9 @@ def temporal_runtime(metrics_address: HostPort | None) -> Runtime:
 
 def _prometheus(address: HostPort) -> PrometheusConfig:
     return PrometheusConfig(
-        bind_address=address, counters_total_suffix=True, unit_suffix=True, durations_as_seconds=True
+        bind_address=address,
+        counters_total_suffix=True,
+        unit_suffix=True,
+        durations_as_seconds=True,
+        histogram_bucket_overrides=_BUCKETS,
     )

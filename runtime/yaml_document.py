@@ -190,7 +190,7 @@ class _Reading:
             return None
         kind = str(node.tag).removeprefix(_STANDARD)
         if kind in {"str", "timestamp"}:
-            # A date is text to the catalog: no key of it takes one yet, and then JSON has no dates.
+            # A date is text to the catalog, whose models read it; JSON has no dates.
             return text
         if kind in {"int", "float", "bool", "null"}:
             return self._number_or_word(node, path)

@@ -6,11 +6,12 @@ from typing import Annotated
 
 import typer
 
+from models.ids import Version
 from models.rollout import RolloutRequest
 from starters.launching import IfBusy, launch, turn_of
 from starters.options import CatalogOption, IfBusyOption, JsonOption, NoteOption, ServiceArgument, WaitOption
 from starters.output import print_json
-from starters.session import Session, parse_version, who
+from starters.session import Session, from_where, parse_version, who
 from starters.watching import exit_code_of, watch_to_its_end
 
 
@@ -19,6 +20,9 @@ def deploy(
     version: Annotated[str, typer.Argument(metavar="VERSION", help="the version to roll out")],
     wait: WaitOption = False,
     if_busy: IfBusyOption = IfBusy.REFUSE,
+    emergency: Annotated[
+        str, typer.Option("--emergency", metavar="REASON", help="go on in spite of a freeze or a cooldown")
+    ] = "",
     note: NoteOption = "",
     catalog: CatalogOption = None,
     as_json: JsonOption = False,
@@ -28,11 +32,27 @@ def deploy(
     With --wait the exit code is 0 when the version serves all traffic and 1 when it was taken back.
     """
     session = Session.open(catalog)
-    ref, spec = session.service(service)
-    request = RolloutRequest(
-        id=uuid.uuid4().hex, ref=ref, version=parse_version(version), spec=spec, requested_by=who(), reason=note
-    )
+    request = request_for(session, service, parse_version(version), note=note, emergency=emergency)
     asyncio.run(roll_out(session, request, if_busy=if_busy, wait=wait, as_json=as_json))
+
+
+def request_for(
+    session: Session, service: str, version: Version, *, note: str, emergency: str = "", at_once: bool = False
+) -> RolloutRequest:
+    """What the catalog says now of the service, and who asks. Raises CommandError for an unknown service."""
+    ref, spec = session.service(service)
+    return RolloutRequest(
+        id=uuid.uuid4().hex,
+        ref=ref,
+        version=version,
+        spec=spec,
+        requested_by=who(),
+        reason=note,
+        from_where=from_where(),
+        guard=session.catalog().guard_rules(service),
+        emergency=emergency,
+        at_once=at_once,
+    )
 
 
 async def roll_out(session: Session, request: RolloutRequest, *, if_busy: IfBusy, wait: bool, as_json: bool) -> None:

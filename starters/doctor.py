@@ -5,6 +5,7 @@ import os
 import shutil
 from collections.abc import AsyncIterator
 from enum import StrEnum
+from http import HTTPStatus
 
 import typer
 from pydantic import BaseModel
@@ -17,6 +18,7 @@ from temporalio.client import Client
 from temporalio.service import RPCError
 
 from devstack.envoy import is_ready
+from devstack.http_probe import http_status
 from models.temporal_names import SearchAttribute, TaskQueue
 from runtime.keyring import load_keyring
 from starters.exits import CommandError, Exit
@@ -71,6 +73,8 @@ async def _checks(session: Session) -> AsyncIterator[Check]:
     yield _catalog(session)
     yield _home(session)
     yield _stack(session)
+    yield await _keeper(session)
+    yield await _records(session)
     yield _encryption(session)
     try:
         client = await session.client()
@@ -116,6 +120,39 @@ def _stack(session: Session) -> Check:
     if session.settings.temporal_address:
         return Check(name="local stack", health=Health.OK, found="none, as HOLDFAST_TEMPORAL_ADDRESS names a server")
     return Check(name="local stack", health=Health.MISSING, found="does not run", next_step="Run `holdfast up`.")
+
+
+async def _keeper(session: Session) -> Check:
+    port = session.settings.keeper_health_port
+    health = session.stack.keeper_health if session.stack else f"127.0.0.1:{port}" if port else None
+    if health is None:
+        return Check(
+            name="keeper",
+            health=Health.MISSING,
+            found="its address is not known",
+            next_step="Run `holdfast up`; for one that runs by itself, set HOLDFAST_KEEPER_HEALTH_PORT.",
+        )
+    if await http_status(health, "/readyz") == HTTPStatus.OK:
+        return Check(name="keeper", health=Health.OK, found=f"keeps the leases of this host; answers at {health}")
+    return Check(
+        name="keeper",
+        health=Health.MISSING,
+        found=f"it does not answer at {health}",
+        next_step="`holdfast up` starts it again when it dies; without it no canary gets traffic.",
+    )
+
+
+async def _records(session: Session) -> Check:
+    try:
+        async with session.records() as store:
+            status = await store.status()
+    except CommandError as error:
+        return Check(name="records", health=Health.MISSING, found="unavailable", next_step=str(error))
+    if status.current:
+        return Check(name="records", health=Health.OK, found=f"{status.database}: {status.rollouts} rollouts")
+    step = "Upgrade this Holdfast." if status.newer else "Run `holdfast records migrate`."
+    found = f"{status.database} is at revision {status.found}, not {status.wanted}"
+    return Check(name="records", health=Health.MISSING, found=found, next_step=step)
 
 
 def _encryption(session: Session) -> Check:

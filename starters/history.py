@@ -1,7 +1,6 @@
 """`holdfast history` and `holdfast rollback`: what was rolled out, and back to what was before."""
 
 import asyncio
-import uuid
 from datetime import timedelta
 from typing import Annotated
 
@@ -9,24 +8,21 @@ import typer
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
-from temporalio.client import Client, WorkflowExecution
-from temporalio.common import SearchAttributeKey
-from temporalio.service import RPCError
 
 from analysis.rollout_plan import version_before
 from analysis.rollout_result import stable_now
 from analysis.rollout_view import PHASE_WORDS
 from models.ids import ServiceRef
 from models.quantities import format_duration
-from models.rollout import PastRollout, Phase, RolloutRequest
-from models.temporal_names import ROLLOUT_WORKFLOW, SearchAttribute
-from starters.deploy import roll_out
+from models.rollout import PastRollout
+from starters.deploy import request_for, roll_out
 from starters.exits import CommandError, Exit
 from starters.launching import IfBusy
 from starters.observing import observe
 from starters.options import CatalogOption, IfBusyOption, JsonOption, NoteOption, ServiceArgument, WaitOption
 from starters.output import print_json
-from starters.session import Session, parse_version, who
+from starters.past import past_rollouts
+from starters.session import Session, parse_version
 
 _LIMIT = 100
 
@@ -37,10 +33,10 @@ def history(
     catalog: CatalogOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """List the rollouts of a service, the newest first, for as long as Temporal keeps them."""
+    """List the rollouts of a service, the newest first."""
     session = Session.open(catalog)
     ref, _ = session.service(service)
-    past = asyncio.run(_history(session, ref, limit))
+    past = asyncio.run(past_rollouts(session, ref, limit))
     if as_json:
         print_json({"rollouts": [rollout.model_dump(mode="json") for rollout in past]})
         return
@@ -51,7 +47,7 @@ def history(
             _took(rollout),
             Text(rollout.version),
             rollout.strategy,
-            PHASE_WORDS[rollout.phase],
+            "ended by force, " * rollout.cut_off + PHASE_WORDS[rollout.phase],
         )
     Console().print(table)
 
@@ -67,19 +63,11 @@ def rollback(
 ) -> None:
     """Go back to an earlier version: it gets all traffic as soon as its instances are ready, without steps."""
     session = Session.open(catalog)
-    ref, spec = session.service(service)
+    ref, _ = session.service(service)
 
     async def go_back() -> None:
         version = parse_version(to) if to else await _version_before(session, ref)
-        request = RolloutRequest(
-            id=uuid.uuid4().hex,
-            ref=ref,
-            version=version,
-            spec=spec,
-            requested_by=who(),
-            reason=note or "rollback",
-            at_once=True,
-        )
+        request = request_for(session, service, version, note=note or "rollback", at_once=True)
         await roll_out(session, request, if_busy=if_busy, wait=wait, as_json=as_json)
 
     asyncio.run(go_back())
@@ -88,51 +76,18 @@ def rollback(
 async def _version_before(session: Session, ref: ServiceRef) -> str:
     seen = await observe(await session.rollout(ref))
     stable = stable_now(seen.state) if seen.state else None
-    version = version_before(await _history(session, ref, _LIMIT), stable) if stable else None
+    version = version_before(await past_rollouts(session, ref, _LIMIT), stable) if stable else None
     if version is None:
         raise CommandError(
-            f"Temporal keeps no earlier version of {ref.service} that was promoted; name one: "
+            f"No earlier version of {ref.service} is known to have been promoted; name one: "
             f"`holdfast rollback {ref.service} --to VERSION`.",
             Exit.REFUSED,
         )
     return version
 
 
-async def _history(session: Session, ref: ServiceRef, limit: int) -> list[PastRollout]:
-    client = await session.client()
-    try:
-        return await _list(client, ref, limit)
-    except RPCError as error:
-        raise CommandError(
-            f"Temporal could not list the rollouts of {ref.service}: {error.message}. `holdfast doctor` looks further.",
-            Exit.UNREACHABLE,
-        ) from error
-
-
-async def _list(client: Client, ref: ServiceRef, limit: int) -> list[PastRollout]:
-    query = (
-        f"WorkflowType = '{ROLLOUT_WORKFLOW}' AND {SearchAttribute.SERVICE} = '{ref.service}' "
-        f"AND {SearchAttribute.ENVIRONMENT} = '{ref.environment}'"
-    )
-    return [_past(execution) async for execution in client.list_workflows(query, limit=limit)]
-
-
-def _past(execution: WorkflowExecution) -> PastRollout:
-    def keyword(name: SearchAttribute, default: str) -> str:
-        return execution.typed_search_attributes.get(SearchAttributeKey.for_keyword(name)) or default
-
-    return PastRollout(
-        version=keyword(SearchAttribute.VERSION, "unknown"),
-        strategy=keyword(SearchAttribute.STRATEGY, "unknown"),
-        phase=Phase(keyword(SearchAttribute.PHASE, Phase.PREPARING)),
-        started_at=execution.start_time,
-        ended_at=execution.close_time,
-        run_id=execution.run_id,
-    )
-
-
 def _took(rollout: PastRollout) -> str:
     if rollout.ended_at is None:
-        return "under way"
+        return "unknown" if rollout.cut_off else "under way"
     seconds = round((rollout.ended_at - rollout.started_at).total_seconds())
     return format_duration(timedelta(seconds=seconds))

@@ -11,10 +11,12 @@ from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
 from models.ids import ServiceRef, rollout_id
+from models.record import Verb
 from models.rollout import Phase, RolloutRequest, Successor
 from models.temporal_names import TaskQueue
 from starters.exits import CommandError, Exit
 from starters.observing import Observation, observe
+from starters.refusals import record_refusal
 from starters.session import RolloutHandle
 from workflows.rollout import Rollout
 from workflows.rollout_attributes import search_attributes
@@ -54,6 +56,9 @@ async def launch(client: Client, request: RolloutRequest, if_busy: IfBusy) -> La
         seen = await observe(current)
         settled = seen.state is not None and seen.state.phase is Phase.KEEPING
         if if_busy is IfBusy.REFUSE and not settled:
+            verb = Verb.ROLLBACK if request.at_once else Verb.DEPLOY
+            why = "a rollout is under way"
+            await record_refusal(client, verb, request.ref, why=why, version=request.version, note=request.reason)
             raise CommandError(_already_under_way(request.ref, seen), Exit.REFUSED)
         waits = await _queued(current, Successor(request=request, supersede=if_busy is IfBusy.SUPERSEDE))
         if waits:

@@ -12,15 +12,20 @@ from temporalio.service import RPCError
 
 from runtime.codec import UnreadablePayloadError
 from runtime.settings import SettingsError
+from runtime.tracing import end_tracing
 from starters import (
+    audit,
     catalog,
     codec_server,
     deploy,
     doctor,
+    guard,
     history,
     host,
+    keeper,
     keys,
     orders,
+    records,
     setup,
     status,
     up,
@@ -28,6 +33,7 @@ from starters import (
     workers,
 )
 from starters.exits import CommandError, Exit
+from starters.session import VERB
 
 app = typer.Typer(
     name="holdfast",
@@ -46,11 +52,13 @@ def _print_version(asked: bool) -> None:
 
 @app.callback()
 def _options(
+    context: typer.Context,
     _version: Annotated[
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="print the version and leave")
     ] = False,
 ) -> None:
     """Take the options that come before a verb."""
+    VERB.set(context.invoked_subcommand or "")
 
 
 app.add_typer(catalog.app, name="catalog")
@@ -63,10 +71,14 @@ for order in (orders.promote, orders.abort, orders.pause, orders.resume, orders.
     app.command(order.__name__)(order)
 app.command("rollback")(history.rollback)
 app.command("history")(history.history)
+app.command("audit")(audit.audit)
+app.add_typer(records.app, name="records")
+app.add_typer(guard.app, name="guard")
 app.command("worker")(worker.worker)
 app.add_typer(workers.app, name="workers")
 app.command("envoy")(host.envoy)
 app.command("restore")(host.restore)
+app.command("keeper")(keeper.keeper)
 app.add_typer(keys.app, name="keys")
 app.command("codec-server")(codec_server.codec_server)
 
@@ -101,6 +113,7 @@ def main() -> NoReturn:
     process (temporalio/sdk-python issue 300): the exit code would then be wrong at random.
     """
     code = run()
+    end_tracing(code)
     logging.shutdown()
     for stream in (sys.stdout, sys.stderr):
         try:

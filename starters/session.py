@@ -3,6 +3,9 @@
 import difflib
 import getpass
 import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,11 +17,17 @@ from models.catalog import Catalog, Service
 from models.ids import ServiceRef, Version, rollout_id
 from models.rollout import RolloutResult
 from models.stack import StackRecord
+from records.errors import RecordsError
+from records.store import RecordStore
 from runtime.catalog_file import CatalogError, load_catalog
 from runtime.client import TemporalUnreachableError, connect
 from runtime.settings import Settings, load_settings
+from runtime.tracing import begin_command
 from starters.exits import CommandError, Exit
 from workflows.rollout import Rollout
+
+VERB: ContextVar[str] = ContextVar("VERB", default="")
+"""What the person typed after `holdfast`, which is what its trace is called."""
 
 RolloutHandle = WorkflowHandle[Rollout, RolloutResult]
 
@@ -45,13 +54,18 @@ class Session:
 
     def service(self, name: str) -> tuple[ServiceRef, Service]:
         catalog = self.catalog()
+        self.check_service(catalog, name)
+        return ServiceRef(environment=catalog.environment, service=name), catalog.services[name]
+
+    def check_service(self, catalog: Catalog, name: str) -> None:
+        """Raises CommandError when the catalog has no such service."""
         if name not in catalog.services:
             close = difflib.get_close_matches(name, catalog.services, n=1)
             hint = f"did you mean {close[0]}?" if close else f"it describes {', '.join(sorted(catalog.services))}."
             raise CommandError(f"{self.settings.catalog} has no service {name!r}; {hint}", Exit.BAD_INPUT)
-        return ServiceRef(environment=catalog.environment, service=name), catalog.services[name]
 
     async def client(self) -> Client:
+        begin_command(self.settings, f"holdfast {VERB.get()}".strip())
         try:
             return await connect(self.settings, address=self.stack.temporal if self.stack else None)
         except TemporalUnreachableError as error:
@@ -60,6 +74,19 @@ class Session:
     async def rollout(self, ref: ServiceRef, run_id: str | None = None) -> RolloutHandle:
         """The service's newest rollout, or one run of it."""
         return (await self.client()).get_workflow_handle_for(Rollout.run, rollout_id(ref), run_id=run_id)
+
+    @asynccontextmanager
+    async def records(self) -> AsyncIterator[RecordStore]:
+        """The records. What goes wrong with them in the block is raised as a CommandError."""
+        try:
+            opened = RecordStore(self.settings.records_url, self.settings.home)
+        except RecordsError as error:
+            raise CommandError(str(error), Exit.BAD_INPUT) from error
+        async with opened as store:
+            try:
+                yield store
+            except RecordsError as error:
+                raise CommandError(str(error), Exit.UNREACHABLE) from error
 
     def ui_link(self, ref: ServiceRef) -> str | None:
         """Where the Temporal UI of the local stack shows the service's newest rollout."""
@@ -79,3 +106,8 @@ def parse_version(text: str) -> Version:
 def who() -> str:
     """The person at the keyboard, for the record: `ada@laptop`."""
     return f"{getpass.getuser()}@{socket.gethostname()}"
+
+
+def from_where() -> str:
+    """This front door and its host, for the record: `command@laptop`."""
+    return f"command@{socket.gethostname()}"

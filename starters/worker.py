@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from records.errors import RecordsError
 from runtime.client import TemporalUnreachableError
 from runtime.logs import configure_logging
 from starters.exits import CommandError, Exit
@@ -35,6 +36,8 @@ def worker(
         configure_logging(settings)
         asyncio.run(run_workers(chosen, settings, address=stack.temporal if stack else None))
     except UnknownGroupError as error:
+        raise CommandError(str(error), Exit.BAD_INPUT) from error
+    except RecordsError as error:
         raise CommandError(str(error), Exit.BAD_INPUT) from error
     except (TemporalUnreachableError, EnvoyUnknownError) as error:
         raise CommandError(str(error), Exit.UNREACHABLE) from error

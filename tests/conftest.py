@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from devstack.temporal_cli import find_temporal_cli
 from devstack.test_server import find_test_server
 from runtime.settings import Settings
+from tests.postgres import Postgres
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
@@ -27,3 +29,14 @@ def temporal_cli() -> Path:
 @pytest.fixture(scope="session")
 def test_server() -> Path:
     return asyncio.run(find_test_server(cache_dir=Settings().cache_dir, say=print))
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
+    """One server per process of tests; each test makes a database of its own with `new_database`."""
+    server = Postgres(tmp_path_factory.mktemp("postgres"))
+    server.start()
+    try:
+        yield server
+    finally:
+        server.stop()

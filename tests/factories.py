@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 from models.catalog import BlueGreenPlan, CanaryPlan, CanaryStep, RollingPlan, Service
 from models.deployment import Instance, ProcessDeployment
+from models.guard import Acquire, Holder, LeaseKind
 from models.ids import ServiceRef
 from models.judgement import JudgeSpec, Outcome, Verdict
 from models.rollout import RolloutRequest
@@ -44,6 +45,17 @@ def keeping(spec: Service, delay: timedelta = timedelta(minutes=10)) -> Service:
 
 def a_request(version: str = "v2", spec: Service | None = None, ref: ServiceRef = SHOP) -> RolloutRequest:
     return RolloutRequest(ref=ref, version=version, spec=spec or a_service(), requested_by="ada")
+
+
+def a_holder(name: str = "rollout/local/shop", run: str = "run-1") -> Holder:
+    return Holder(workflow_id=name, run_id=run)
+
+
+def an_acquire(
+    ref: ServiceRef = SHOP, kind: LeaseKind = LeaseKind.ROLLOUT, *, holder: Holder | None = None, **more: object
+) -> Acquire:
+    asked = {"ref": ref, "kind": kind, "holder": holder or a_holder(), "requested_by": "ada", **more}
+    return Acquire.model_validate(asked)
 
 
 def an_instance(version: str, slot: int = 0) -> Instance:

@@ -6,16 +6,28 @@ from datetime import timedelta
 from typing import Any
 
 from activities.deploys import DeployActivities
+from activities.guards import GuardActivities
+from activities.leases import LeaseActivities
+from activities.records import RecordActivities
 from activities.traffic import TrafficActivities
 from models.temporal_names import TaskQueue
 from workers.wiring import Adapters
+from workflows.recording import Recording
 from workflows.rollout import Rollout
+from workflows.service_guard import ServiceGuard
 
 Activities = Sequence[Callable[..., Any]]
 
 
 def _none(_adapters: Adapters) -> Activities:
     return ()
+
+
+def _traffic(adapters: Adapters) -> Activities:
+    """Leases go with the traffic that they are for, as their ledger is on Envoy's host."""
+    keeper = adapters.lease_keeper
+    traffic = TrafficActivities(adapters.routers, adapters.metric_sources, keeper)
+    return [*traffic.registered, *LeaseActivities(keeper).registered]
 
 
 @dataclass(frozen=True)
@@ -53,8 +65,29 @@ GROUPS = (
         queue=TaskQueue.TRAFFIC,
         why="A watch holds its slot for as long as a candidate bakes or waits for a person, so slots are many and "
         "cheap. A watch hands over at once when asked to stop; 10 s are for a weight under way.",
-        activities=lambda adapters: TrafficActivities(adapters.routers, adapters.metric_sources).registered,
+        activities=_traffic,
         concurrent_activities=200,
+        drain=timedelta(seconds=10),
+    ),
+    Group(
+        queue=TaskQueue.GUARDS,
+        why="One guard per service, which sleeps until asked, and the questions to it: calls of milliseconds to "
+        "Temporal. A question's slot waits for the guard's answer, so there are more of them than of guards that "
+        "decide at once.",
+        workflows=(ServiceGuard,),
+        activities=lambda _: GuardActivities().registered,
+        concurrent_activities=50,
+        concurrent_workflow_tasks=8,
+        cached_workflows=500,
+    ),
+    Group(
+        queue=TaskQueue.RECORDS,
+        why="A database of its own pace: while it is away nothing else waits. A write is a few rows, and SQLite takes "
+        "one at a time, so few at once; each is over within seconds, done or not.",
+        workflows=(Recording,),
+        activities=lambda adapters: RecordActivities(adapters.records).registered,
+        concurrent_activities=8,
+        cached_workflows=200,
         drain=timedelta(seconds=10),
     ),
 )

@@ -1,22 +1,11 @@
-"""What a worker process says about itself over HTTP: `/healthz` is it alive, `/readyz` does it work."""
+"""What a worker process says about itself."""
 
-import asyncio
-import threading
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from datetime import timedelta
+from collections.abc import Sequence
 from enum import StrEnum
-from functools import partial
-from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Protocol
 
-from models.base import Payload
-from models.quantities import HostPort
-
-LOOP_ANSWERS_WITHIN = timedelta(seconds=1)
-"""Half of Temporal's deadlock limit: a loop slower than this delays heartbeats that others wait for."""
+from runtime.health import Report, loop_sentence
 
 
 class State(StrEnum):
@@ -31,14 +20,12 @@ class Runs(Protocol):
     def is_running(self) -> bool: ...
 
 
-class WorkerReport(Payload):
-    """The body of both answers; `seconds` since the process started to work."""
+class WorkerReport(Report):
+    """`seconds` since the process started to work."""
 
-    ok: bool
     state: State
     groups: tuple[str, ...]
     seconds: float
-    text: str
 
 
 _SENTENCES = {
@@ -50,7 +37,7 @@ _SENTENCES = {
 
 
 class Status:
-    """Where a worker process is in its life. Written by the event loop, read by the threads that answer."""
+    """Where a worker process is in its life."""
 
     def __init__(self, groups: Sequence[str]) -> None:
         self._groups = tuple(groups)
@@ -77,74 +64,8 @@ class Status:
         return self._report(state, ok=state == State.RUNNING, text=_SENTENCES[state])
 
     def alive(self, *, loop_answers: bool) -> WorkerReport:
-        text = (
-            "The event loop answers."
-            if loop_answers
-            else f"The event loop did not answer within {LOOP_ANSWERS_WITHIN.total_seconds():g} s: something blocks it."
-        )
-        return self._report(self.state, ok=loop_answers, text=text)
+        return self._report(self.state, ok=loop_answers, text=loop_sentence(loop_answers=loop_answers))
 
     def _report(self, state: State, *, ok: bool, text: str) -> WorkerReport:
         seconds = round(time.monotonic() - self._since, 1)
         return WorkerReport(ok=ok, state=state, groups=self._groups, seconds=seconds, text=text)
-
-
-@contextmanager
-def serving_health(status: Status, port: int) -> Iterator[HostPort]:
-    """Answer on 127.0.0.1 from threads, so that a stuck event loop is reported instead of merely silent.
-
-    Port 0 takes any free one. Yields the address. Raises OSError when the port is taken.
-    """
-    loop = asyncio.get_running_loop()
-    try:
-        server = ThreadingHTTPServer(("127.0.0.1", port), partial(_Handler, status, loop))
-    except OSError as error:
-        raise OSError(
-            f"health cannot be served at 127.0.0.1:{port}: {error.strerror}. "
-            "Set HOLDFAST_WORKER_HEALTH_PORT to a free port, or to 0 for any."
-        ) from error
-    thread = threading.Thread(target=server.serve_forever, args=(0.1,), name="health", daemon=True)
-    thread.start()
-    try:
-        yield f"127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
-
-
-class _Handler(BaseHTTPRequestHandler):
-    timeout = 5  # seconds a client may take to send its request
-
-    def __init__(self, status: Status, loop: asyncio.AbstractEventLoop, *connection: object) -> None:
-        self._status = status
-        self._loop = loop
-        super().__init__(*connection)  # type: ignore[arg-type]  # the server's own three arguments, passed on
-
-    def do_GET(self) -> None:
-        match self.path:
-            case "/healthz":
-                report = self._status.alive(loop_answers=_answers(self._loop))
-            case "/readyz":
-                report = self._status.ready()
-            case _:
-                self.send_error(HTTPStatus.NOT_FOUND, "ask for /healthz or /readyz")
-                return
-        body = report.model_dump_json().encode()
-        self.send_response(HTTPStatus.OK if report.ok else HTTPStatus.SERVICE_UNAVAILABLE)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the standard library's name
-        """Say nothing: a probe every few seconds would drown the log."""
-
-
-def _answers(loop: asyncio.AbstractEventLoop) -> bool:
-    answered = threading.Event()
-    try:
-        loop.call_soon_threadsafe(answered.set)
-    except RuntimeError:  # the loop is closed
-        return False
-    return answered.wait(LOOP_ANSWERS_WITHIN.total_seconds())

@@ -5,8 +5,8 @@ import logging
 import os
 import signal
 import socket
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from datetime import timedelta
 
 from temporalio.client import Client
@@ -16,12 +16,17 @@ from temporalio.worker import Interceptor, Worker, WorkerDeploymentConfig
 
 from models.quantities import HostPort, format_duration
 from runtime.client import connect_when_up
+from runtime.health import serving_health
 from runtime.sentry import flush_sentry, init_sentry
 from runtime.settings import Settings
 from runtime.telemetry import temporal_runtime
+from runtime.tracing import end_tracing, init_tracing
+from workers.census import keep_census
 from workers.groups import Group
-from workers.health import Status, serving_health
+from workers.health import Status
 from workers.wiring import Adapters
+from workflows.metrics import begin_at_zero
+from workflows.rollout import Rollout
 
 HEARTBEAT_THROTTLE = timedelta(milliseconds=800)
 """People watch a rollout by its heartbeats, read every second; the SDK would send one a minute."""
@@ -60,6 +65,7 @@ async def run_workers(
     waits. Raises WorkerFailedError when one worker fails, after the others have stopped, and OSError for a taken port.
     """
     init_sentry(settings)
+    init_tracing(settings, f"holdfast-worker-{'-'.join(str(group.queue) for group in groups)}")
     status = Status([str(group.queue) for group in groups])
     stopping = asyncio.Event()
     try:
@@ -72,10 +78,16 @@ async def run_workers(
                 async with Adapters(settings) as adapters:
                     version = _deployment(settings)
                     workers = [_worker(group, client, adapters, interceptors, version) for group in groups]
-                    await _work(groups, workers, status, stopping)
+                    async with _census(groups, client, runtime):
+                        await _work(groups, workers, status, stopping)
             logger.info("Worker stopped")
     finally:
-        await asyncio.to_thread(flush_sentry)
+        await asyncio.to_thread(_send_what_is_left)
+
+
+def _send_what_is_left() -> None:
+    flush_sentry()
+    end_tracing()
 
 
 async def _work(groups: Sequence[Group], workers: Sequence[Worker], status: Status, stopping: asyncio.Event) -> None:
@@ -96,12 +108,27 @@ async def _work(groups: Sequence[Group], workers: Sequence[Worker], status: Stat
             ) from error
 
 
+@asynccontextmanager
+async def _census(groups: Sequence[Group], client: Client, runtime: Runtime) -> AsyncIterator[None]:
+    """Where rollouts are decided, they are counted, too."""
+    if not any(Rollout in group.workflows for group in groups):
+        yield
+        return
+    begin_at_zero(runtime.metric_meter, client.namespace)
+    census = asyncio.create_task(keep_census(client, runtime.metric_meter), name="census")
+    try:
+        yield
+    finally:
+        census.cancel()
+        await asyncio.wait([census])
+
+
 async def _ended(tasks: Sequence[asyncio.Task[None]], bound: timedelta) -> None:
     """Wait for the workers to end. An activity that ignores its cancellation would hold the process for ever."""
     _, late = await asyncio.wait(tasks, timeout=bound.total_seconds())
     if late:
         logger.error("What runs did not end within %s; leaving it to other workers", format_duration(bound))
-        await asyncio.to_thread(flush_sentry)
+        await asyncio.to_thread(_send_what_is_left)
         os._exit(1)
 
 

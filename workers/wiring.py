@@ -1,8 +1,9 @@
 """The concrete adapters, made from settings. No other file names one."""
 
+import asyncio
 import os
 from collections.abc import Mapping
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from functools import cached_property, partial
 from types import TracebackType
 from typing import Self
@@ -10,8 +11,11 @@ from typing import Self
 from models.quantities import HostPort
 from providers.envoy_metrics import EnvoyMetrics
 from providers.envoy_router import EnvoyRouter
+from providers.lease_ledger import LeaseLedger
 from providers.process_deployer import ProcessDeployer
-from providers.roles import Deployer, MetricSource, Progress, TrafficRouter
+from providers.roles import Deployer, LeaseKeeper, MetricSource, Progress, TrafficRouter
+from records.store import RecordStore
+from records.waiting import migrate_when_up
 from runtime.secrets import resolve_secrets
 from runtime.settings import Settings
 
@@ -54,6 +58,10 @@ class Adapters:
         return {"envoy": metrics}
 
     @cached_property
+    def lease_keeper(self) -> LeaseKeeper:
+        return LeaseLedger(self._home / "keeper")
+
+    @cached_property
     def process_deployer(self) -> ProcessDeployer:
         deployer = ProcessDeployer(self._home / "instances", partial(resolve_secrets, environ=os.environ))
         self._opened.push_async_callback(deployer.aclose)
@@ -64,6 +72,14 @@ class Adapters:
         router = EnvoyRouter(self._home / "envoy", envoy_admin(self._settings))
         self._opened.push_async_callback(router.aclose)
         return router
+
+    @cached_property
+    def records(self) -> RecordStore:
+        """Its tables are brought up to date in the background, as soon as the database is there."""
+        store = RecordStore(self._settings.records_url, self._home)
+        self._opened.push_async_callback(store.aclose)
+        self._opened.push_async_callback(_cancelled, asyncio.create_task(migrate_when_up(store)))
+        return store
 
 
 def envoy_admin(settings: Settings) -> HostPort:
@@ -76,6 +92,12 @@ def envoy_admin(settings: Settings) -> HostPort:
             "Set HOLDFAST_ENVOY_ADMIN to its address, like 127.0.0.1:19901."
         )
     return f"127.0.0.1:{settings.envoy_admin_port}"
+
+
+async def _cancelled(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
 
 
 async def restore_instances(settings: Settings, say: Progress) -> None:

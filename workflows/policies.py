@@ -8,7 +8,7 @@ from datetime import timedelta
 
 from temporalio import workflow
 from temporalio.common import RetryPolicy
-from temporalio.workflow import ActivityCancellationType, ActivityConfig
+from temporalio.workflow import ActivityCancellationType, ActivityConfig, LocalActivityConfig
 
 with workflow.unsafe.imports_passed_through():
     from models.temporal_names import TaskQueue
@@ -61,6 +61,17 @@ MUST_HAPPEN = ActivityConfig(
     ),
 )
 
+MUST_BE_RECORDED = ActivityConfig(
+    # Retried until it is done like the above, but nobody waits for it: a minute between attempts spares a database that
+    # is away for days, and the worker, thousands of calls. A write knows by itself when to give up on a connection.
+    start_to_close_timeout=timedelta(minutes=5),
+    heartbeat_timeout=timedelta(seconds=10),
+    retry_policy=RetryPolicy(
+        initial_interval=timedelta(milliseconds=300),
+        maximum_interval=timedelta(minutes=1),
+    ),
+)
+
 WATCH = ActivityConfig(
     # Heartbeats every tick; a worker that dies is noticed within five seconds and another goes on. A gate may wait
     # for days, so only the heartbeat bounds a watch.
@@ -69,6 +80,26 @@ WATCH = ActivityConfig(
     retry_policy=RetryPolicy(
         initial_interval=timedelta(milliseconds=200),
         maximum_interval=timedelta(seconds=2),
+    ),
+)
+
+ASK_A_GUARD = ActivityConfig(
+    # A message to another workflow, retried until it is answered. The same message again is the same question, so an
+    # attempt is short: whoever waits is not kept by a worker that died.
+    start_to_close_timeout=timedelta(seconds=5),
+    retry_policy=RetryPolicy(
+        initial_interval=timedelta(milliseconds=200),
+        maximum_interval=timedelta(seconds=5),
+    ),
+)
+
+LOOK_AT_TEMPORAL = LocalActivityConfig(
+    # A look at another workflow, of milliseconds. Local, as the questions that wait for it fill the queue's slots, and
+    # it would wait behind them.
+    start_to_close_timeout=timedelta(seconds=5),
+    retry_policy=RetryPolicy(
+        initial_interval=timedelta(milliseconds=200),
+        maximum_interval=timedelta(seconds=5),
     ),
 )
 

@@ -1,6 +1,7 @@
 """A rollout: a new version takes over a service's traffic step by step, or is taken back."""
 
 import asyncio
+from contextlib import suppress
 
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
@@ -8,12 +9,15 @@ from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_
 with workflow.unsafe.imports_passed_through():
     from analysis.rollout_plan import starting_point, steps_for
     from analysis.rollout_result import result_of
+    from models.guard import LeaseKind, LeaseOutcome, Refusal
     from models.judgement import Verdict
+    from models.record import Verb
     from models.rollout import (
         Acknowledgement,
         Bake,
         Gate,
         Instruction,
+        Keep,
         Phase,
         Promote,
         RolloutRequest,
@@ -27,13 +31,21 @@ with workflow.unsafe.imports_passed_through():
         Waiting,
     )
     from models.temporal_names import ROLLOUT_WORKFLOW
+    from workflows import metrics
+    from workflows.guarding import GuardLease
     from workflows.rollout_attributes import search_attributes
+    from workflows.rollout_books import RolloutBooks
     from workflows.rollout_journal import Journal
     from workflows.rollout_orders import Orders
     from workflows.rollout_steps import Steps
-    from workflows.rollout_watching import RolloutStoppedError, stop_if_aborted, unless_aborted
+    from workflows.rollout_stopping import RolloutStoppedError, stop_if_aborted, unless_aborted
+    from workflows.rollout_traffic import Traffic
     from workflows.rollout_world import World
-    from workflows.undo import UndoStack
+    from workflows.undo import UndoStack, shielded
+
+
+GUARDED = "guard-and-records"
+"""Rollouts that began before there were guards and records go on without."""
 
 
 @workflow.defn(name=ROLLOUT_WORKFLOW)
@@ -46,31 +58,76 @@ class Rollout:
         self._world = World(request)
         self._undo = UndoStack(self._journal.note)
         self._orders = Orders()
-        self._steps = Steps(self._world, self._journal, self._orders, self._undo)
+        self._traffic = Traffic(request, self._world, self._journal, self._orders, self._undo)
+        self._guard = GuardLease(
+            request.ref,
+            LeaseKind.ROLLOUT,
+            requested_by=request.requested_by,
+            rules=request.guard,
+            version=request.version,
+            going_back=request.at_once,
+            emergency=request.emergency,
+            report=self._journal.note,
+        )
+        self._books = RolloutBooks(request, self._journal)
+        self._guarded = False
+        self._cancelled: asyncio.CancelledError | None = None
+        self._steps = Steps(self._world, self._traffic, self._journal, self._orders, self._undo)
 
     @workflow.run
     async def run(self, request: RolloutRequest) -> RolloutResult:
+        self._guarded = workflow.patched(GUARDED)
         because = f": {request.reason}" if request.reason else ""
         self._journal.note(f"{request.requested_by} asked for {request.version}{because}")
-        cancelled: asyncio.CancelledError | None = None
+        if self._guarded:
+            self._books.begin()
         try:
             await self._go_forward()
         except RolloutStoppedError as stop:
             await self._go_back(str(stop), stop.verdict)
         except asyncio.CancelledError as error:
-            if self._promoted:
-                self._end(Phase.PROMOTED, self._journal.state.reason)
-            else:
-                await self._go_back("the workflow was cancelled", None)
-                cancelled = error
+            await self._cancel(error)
+        self._count()
+        await self._hand_in()
         await workflow.wait_condition(workflow.all_handlers_finished)
         if self._orders.successor:
             workflow.continue_as_new(
                 self._orders.successor, search_attributes=search_attributes(self._orders.successor)
             )
-        if cancelled:
-            raise cancelled
+        if self._cancelled:
+            raise self._cancelled
         return result_of(self._journal.state)
+
+    async def _cancel(self, error: asyncio.CancelledError) -> None:
+        if self._promoted:
+            self._end(Phase.PROMOTED, self._journal.state.reason)
+        else:
+            self._cancelled = error
+            await self._go_back("the workflow was cancelled", None)
+
+    def _count(self) -> None:
+        state, took = self._journal.state, workflow.now() - workflow.info().start_time
+        metrics.rollout_ended(state.phase, state.strategy, took)
+        if state.exposed_at and state.decided_at and state.off_at:
+            metrics.rollback_ended(state.strategy, state.off_at - state.decided_at)
+
+    async def _hand_in(self) -> None:
+        """Give the service back to its guard and the books to the records, whoever cancels what by now."""
+        if self._guarded:
+            with suppress(asyncio.CancelledError):
+                await shielded(self._give_back_and_record())
+
+    async def _give_back_and_record(self) -> None:
+        await self._guard.release(self._lease_outcome())
+        await self._books.end()
+
+    def _lease_outcome(self) -> LeaseOutcome:
+        """A version that people or a successor took back may come again at once: it was not found to be bad."""
+        state = self._journal.state
+        asked_for = self._orders.aborted() or self._cancelled is not None
+        if state.phase is Phase.ROLLED_BACK and not asked_for:
+            return LeaseOutcome.ROLLED_BACK
+        return LeaseOutcome.PROMOTED if state.phase is Phase.PROMOTED else LeaseOutcome.FAILED
 
     async def _go_forward(self) -> None:
         try:
@@ -93,7 +150,10 @@ class Rollout:
             self._end(Phase.FAILED, reason)
             return
         self._journal.enter(Phase.ROLLING_BACK)
-        await self._undo.unwind()
+        try:
+            await self._undo.unwind()
+        except asyncio.CancelledError as error:
+            self._cancelled = error
         self._end(Phase.ROLLED_BACK, reason)
 
     def _end(self, outcome: Phase, reason: str) -> None:
@@ -108,6 +168,7 @@ class Rollout:
 
     async def _prepare(self) -> bool:
         """Find out what is there and plan; False when the version is stable already."""
+        await self._ask_the_guard()
         split = await unless_aborted(self._orders, self._world.traffic())
         running = await unless_aborted(self._orders, self._world.instances())
         found = starting_point(self._version, split, running, wanted=self._request.spec.deploy.instances)
@@ -115,7 +176,7 @@ class Rollout:
         if found.unchanged:
             return False
         if found.stable and split and split.weight > 0:
-            await self._world.give_all_to(found.stable)
+            await self._traffic.give_back()
         for leftover in found.leftovers:
             await self._world.stop(leftover)
             self._journal.note(f"stopped {leftover}, left over from a rollout that was ended by force")
@@ -124,6 +185,12 @@ class Rollout:
         self._journal.enter(Phase.PROGRESSING)
         return True
 
+    async def _ask_the_guard(self) -> None:
+        if self._guarded:
+            answer = await unless_aborted(self._orders, self._guard.acquire())
+            if isinstance(answer, Refusal):
+                raise RolloutStoppedError(answer.why)
+
     async def _carry_out(self, index: int, step: Step) -> None:
         if isinstance(step, SetWeight | ScaleDown | Promote):
             await self._steps.hold_while_paused()
@@ -131,6 +198,8 @@ class Rollout:
         if isinstance(step, SetWeight | Bake | Gate | ScaleDown) and self._orders.promote:
             self._journal.mark(index, StepStatus.SKIPPED)
             return
+        if isinstance(step, Keep) and self._guarded:
+            await self._guard.release(LeaseOutcome.PROMOTED)
         self._journal.mark(index, StepStatus.ACTIVE)
         try:
             await self._steps.carry_out(step)
@@ -146,7 +215,7 @@ class Rollout:
     @workflow.update
     async def promote(self, order: Instruction) -> Acknowledgement:
         self._orders.promote = True
-        return self._heard(order, f"{self._version} is promoted without the steps that remain")
+        return self._heard(Verb.PROMOTE, order, f"{self._version} is promoted without the steps that remain")
 
     @promote.validator
     def _may_promote(self, order: Instruction) -> None:
@@ -156,7 +225,7 @@ class Rollout:
     async def abort(self, order: Instruction) -> Acknowledgement:
         because = f": {order.note}" if order.note else ""
         self._orders.abort_reason = f"aborted by {order.by}{because}"
-        return self._heard(order, f"{self._version} is taken back")
+        return self._heard(Verb.ABORT, order, f"{self._version} is taken back")
 
     @abort.validator
     def _may_abort(self, order: Instruction) -> None:
@@ -165,7 +234,7 @@ class Rollout:
     @workflow.update
     async def pause(self, order: Instruction) -> Acknowledgement:
         self._orders.paused = True
-        return self._heard(order, f"stays where it is; {self._version} is still watched")
+        return self._heard(Verb.PAUSE, order, f"stays where it is; {self._version} is still watched")
 
     @pause.validator
     def _may_pause(self, order: Instruction) -> None:
@@ -174,7 +243,7 @@ class Rollout:
     @workflow.update
     async def resume(self, order: Instruction) -> Acknowledgement:
         self._orders.paused = False
-        return self._heard(order, "goes on")
+        return self._heard(Verb.RESUME, order, "goes on")
 
     @resume.validator
     def _may_resume(self, order: Instruction) -> None:
@@ -185,7 +254,7 @@ class Rollout:
         question = self._journal.state.question
         self._orders.approvals += 1
         self._orders.asking = False
-        return self._heard(order, f"approved: {question}")
+        return self._heard(Verb.APPROVE, order, f"approved: {question}")
 
     @approve.validator
     def _may_approve(self, order: Instruction) -> None:
@@ -202,15 +271,18 @@ class Rollout:
         text = f"{request.version} comes next{instead}, once {self._version} is through"
         if self._orders.aborted():
             text = f"{request.version} comes next{instead}, once {self._version} is taken back"
-        return self._heard(Instruction(by=request.requested_by), text)
+        order = Instruction(by=request.requested_by, note=request.reason, from_where=request.from_where)
+        return self._heard(Verb.ROLLBACK if request.at_once else Verb.DEPLOY, order, text)
 
     @follow.validator
     def _may_follow(self, asked: Successor) -> None:
         self._orders.check_follow(asked, self._request.ref)
 
-    def _heard(self, order: Instruction, text: str) -> Acknowledgement:
+    def _heard(self, what: Verb, order: Instruction, text: str) -> Acknowledgement:
         note = f" ({order.note})" if order.note else ""
         self._journal.note(f"{order.by}: {text}{note}")
+        if self._guarded:
+            self._books.heard(what, order, text)
         return Acknowledgement(text=text)
 
 

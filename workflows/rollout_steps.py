@@ -12,10 +12,11 @@ with workflow.unsafe.imports_passed_through():
     from models.ids import Version
     from models.quantities import format_duration, format_percent
     from models.rollout import Bake, DeployStep, Gate, Keep, Phase, Promote, Retire, ScaleDown, SetWeight, Step
-    from models.traffic import TrafficSplit
     from workflows.rollout_journal import Journal
     from workflows.rollout_orders import Orders
-    from workflows.rollout_watching import RolloutStoppedError, Watching, stop_if_aborted, unless_aborted
+    from workflows.rollout_stopping import stop_if_aborted, unless_aborted
+    from workflows.rollout_traffic import Traffic
+    from workflows.rollout_watching import Watching
     from workflows.rollout_world import World
     from workflows.undo import UndoStack, must_happen, shielded
 
@@ -23,13 +24,14 @@ with workflow.unsafe.imports_passed_through():
 class Steps:
     """Every step pushes its undo before it acts. All raise RolloutStoppedError and ActivityError."""
 
-    def __init__(self, world: World, journal: Journal, orders: Orders, undo: UndoStack) -> None:
+    def __init__(self, world: World, traffic: Traffic, journal: Journal, orders: Orders, undo: UndoStack) -> None:
         self._world = world
+        self._traffic = traffic
         self._journal = journal
         self._orders = orders
         self._undo = undo
         self._version = journal.state.version
-        self._watching = Watching(world, orders, journal)
+        self._watching = Watching(world, orders, journal, traffic)
 
     async def carry_out(self, step: Step) -> None:
         match step:
@@ -78,11 +80,11 @@ class Steps:
         name = f"brought {old} back to full strength"
         if not self._undo.has(name):
             size = len((await unless_aborted(self._orders, self._world.instances())).of(old))
-            self._undo.push(name, lambda: self._world.at_full_strength(old, size))
+            self._undo.push(name, lambda: self._traffic.strengthen(old, size))
 
     async def _set_weight(self, weight: float) -> None:
-        self._journal.update(exposed_at=self._journal.state.exposed_at or workflow.now())
-        await self._split(TrafficSplit(stable=self._old(), candidate=self._version, weight=weight))
+        self._journal.update(exposed_at=self._journal.state.exposed_at or workflow.now(), off_at=None)
+        await self._traffic.split(weight)
         self._journal.update(weight=weight)
         self._journal.note(f"{self._version} receives {format_percent(weight)}")
 
@@ -91,8 +93,7 @@ class Steps:
         old = self._old()
         running = await unless_aborted(self._orders, self._world.instances())
         if len(running.of(old)) > instances:
-            split = TrafficSplit(stable=old, candidate=self._version, weight=self._journal.state.weight)
-            await unless_aborted(self._orders, self._world.split(split, running.limited(old, instances)))
+            await self._traffic.split(self._journal.state.weight, left=instances)
             await unless_aborted(self._orders, self._world.scale(old, instances))
             stop_if_aborted(self._orders)
         self._journal.note(f"{instances} of {old} are left")
@@ -100,7 +101,7 @@ class Steps:
     async def _promote(self) -> None:
         self._orders.closed = True
         self._journal.enter(Phase.PROMOTING)
-        await self._split(TrafficSplit(stable=self._version))
+        await self._traffic.promote(self._version)
         self._undo.clear()
         self._journal.update(weight=100.0, reason=f"{self._version} serves all traffic")
         self._journal.note(f"{self._version} is promoted")
@@ -120,28 +121,6 @@ class Steps:
             self._journal.note(f"{old} is left running for the rollout that leads back to it")
             return
         await shielded(must_happen(f"stopped {old}", lambda: self._world.stop(old), self._journal.note))
-
-    async def _split(self, split: TrafficSplit) -> None:
-        """Put a split in force, unless a version that it needs has died meanwhile."""
-        self._undo.push(self._undo_traffic_name(), self._return_traffic)
-        running = await self._world.instances()
-        dead = [version for version, share in split.weights().items() if share > 0 and not running.of(version)]
-        if dead:
-            raise RolloutStoppedError(f"no instance of {dead[0]} lives any more")
-        await unless_aborted(self._orders, self._world.split(split, running))
-        stop_if_aborted(self._orders)
-
-    def _undo_traffic_name(self) -> str:
-        stable = self._journal.state.stable
-        return f"returned all traffic to {stable}" if stable else "removed the route"
-
-    async def _return_traffic(self) -> None:
-        stable = self._journal.state.stable
-        if stable:
-            await self._world.give_all_to(stable)
-        else:
-            await self._world.remove_traffic()
-        self._journal.update(weight=0.0, off_at=workflow.now())
 
     def _old(self) -> Version:
         stable = self._journal.state.stable

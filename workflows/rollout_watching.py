@@ -1,11 +1,11 @@
 """The part of a rollout in which it stays where it is: baking, paused, or waiting for a person. It always watches."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
-from typing import TypeVar
 
 from temporalio import workflow
+from temporalio.exceptions import ActivityError
 
 with workflow.unsafe.imports_passed_through():
     from models.judgement import Outcome, Verdict
@@ -13,35 +13,28 @@ with workflow.unsafe.imports_passed_through():
     from workflows.interruption import InterruptedWorkError, unless
     from workflows.rollout_journal import Journal
     from workflows.rollout_orders import Orders
+    from workflows.rollout_stopping import RolloutStoppedError, stop_if_aborted
+    from workflows.rollout_traffic import Traffic, lapse
     from workflows.rollout_world import World
-
-Result = TypeVar("Result")
-
-
-class RolloutStoppedError(Exception):
-    """The rollout does not go through; what was done is to be undone."""
-
-    def __init__(self, reason: str, verdict: Verdict | None = None) -> None:
-        super().__init__(reason)
-        self.verdict = verdict
 
 
 class Watching:
     """Each method returns when the rollout may go on. All raise RolloutStoppedError and ActivityError."""
 
-    def __init__(self, world: World, orders: Orders, journal: Journal) -> None:
+    def __init__(self, world: World, orders: Orders, journal: Journal, traffic: Traffic) -> None:
         self._world = world
         self._orders = orders
         self._journal = journal
+        self._traffic = traffic
+        self._began = workflow.now()
 
     async def bake(self, duration: timedelta) -> None:
         """Watch for the duration, not counting pauses; ask a person when the metrics do not tell."""
         remaining = duration
         while remaining > timedelta() and not self._orders.promote:
             await self.hold_while_paused()
-            began = workflow.now()
             verdict = await self._watch(remaining, until=self._orders.interrupts_a_bake)
-            remaining -= workflow.now() - began
+            remaining -= workflow.now() - self._began
             if verdict and verdict.outcome is Outcome.INCONCLUSIVE:
                 version = self._journal.state.version
                 await self.ask(f"the metrics do not tell whether {version} is healthy ({verdict.reason}); go on?")
@@ -67,10 +60,9 @@ class Watching:
 
     async def _watch(self, bake: timedelta | None, *, until: Callable[[], bool]) -> Verdict | None:
         """Watch for as long as asked or until a message; an unhealthy verdict or an abort stops the rollout."""
-        watching = self._world.watch(self._journal.state.stable, bake)
         verdict = None
         with suppress(InterruptedWorkError):
-            verdict = await unless(lambda: self._orders.aborted() or until(), watching)
+            verdict = await unless(lambda: self._orders.aborted() or until(), self._watched(bake))
         stop_if_aborted(self._orders)
         if verdict:
             self._journal.update(verdict=verdict)
@@ -80,16 +72,14 @@ class Watching:
             self._journal.note(f"{verdict.outcome}: {verdict.reason}")
         return verdict
 
-
-async def unless_aborted(orders: Orders, work: Awaitable[Result]) -> Result:
-    """Finish the work, or cancel it for an abort and raise RolloutStoppedError."""
-    try:
-        return await unless(orders.aborted, work)
-    except InterruptedWorkError:
-        stop_if_aborted(orders)
-        raise
-
-
-def stop_if_aborted(orders: Orders) -> None:
-    if orders.abort_reason:
-        raise RolloutStoppedError(orders.abort_reason)
+    async def _watched(self, bake: timedelta | None) -> Verdict:
+        """One watch; begun anew each time that the keeper has taken the candidate off the traffic meanwhile."""
+        while True:
+            self._began = workflow.now()
+            try:
+                return await self._world.watch(self._journal.state.stable, bake, self._traffic.lease)
+            except ActivityError as error:
+                why = lapse(error)
+                if why is None:
+                    raise
+            await self._traffic.again(why)

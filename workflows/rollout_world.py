@@ -10,6 +10,7 @@ with workflow.unsafe.imports_passed_through():
     from models.deployment import Instances, ListInstances, ScaleVersion, StartVersion, StopVersion
     from models.ids import Version
     from models.judgement import Verdict, Watch
+    from models.keeper import LeaseKey
     from models.quantities import format_percent
     from models.rollout import RolloutRequest
     from models.temporal_names import TaskQueue
@@ -59,11 +60,6 @@ class World:
             **on(TaskQueue.DEPLOYS, SLOW_EFFECT, f"{version} with {instances}"),
         )
 
-    async def at_full_strength(self, stable: Version, size: int) -> None:
-        """As many instances of a version as there were, all of them with traffic, and no other version."""
-        running = await self.scale(stable, size)
-        await self._give_all(TrafficSplit(stable=stable), running)
-
     async def stop(self, version: Version) -> None:
         await workflow.execute_activity_method(
             DeployActivities.stop,
@@ -71,25 +67,30 @@ class World:
             **on(TaskQueue.DEPLOYS, MUST_HAPPEN, f"stop {version}"),
         )
 
-    async def split(self, split: TrafficSplit, running: Instances) -> None:
+    async def split(
+        self,
+        split: TrafficSplit,
+        running: Instances,
+        *,
+        lease: LeaseKey | None = None,
+        settle_first: LeaseKey | None = None,
+    ) -> None:
+        asked = self._set_traffic(split, running).model_copy(update={"lease": lease, "settle_first": settle_first})
         await workflow.execute_activity_method(
-            TrafficActivities.apply,
-            self._set_traffic(split, running),
-            **on(TaskQueue.TRAFFIC, EFFECT, _summary(split)),
+            TrafficActivities.apply, asked, **on(TaskQueue.TRAFFIC, EFFECT, _summary(split))
         )
 
-    async def give_all_to(self, stable: Version) -> None:
+    async def give_all_to(self, stable: Version, *, settle_after: LeaseKey) -> None:
         """All traffic to one version, brought back to life first should nothing of it live any more."""
         running = await self.instances()
         if not running.of(stable):
             running = await self.start(stable)
-        await self._give_all(TrafficSplit(stable=stable), running)
+        await self.give_all(TrafficSplit(stable=stable), running, settle_after=settle_after)
 
-    async def _give_all(self, split: TrafficSplit, running: Instances) -> None:
+    async def give_all(self, split: TrafficSplit, running: Instances, *, settle_after: LeaseKey) -> None:
+        asked = self._set_traffic(split, running).model_copy(update={"settle_after": settle_after})
         await workflow.execute_activity_method(
-            TrafficActivities.apply,
-            self._set_traffic(split, running),
-            **on(TaskQueue.TRAFFIC, MUST_HAPPEN, _summary(split)),
+            TrafficActivities.apply, asked, **on(TaskQueue.TRAFFIC, MUST_HAPPEN, _summary(split))
         )
 
     async def remove_traffic(self) -> None:
@@ -99,7 +100,7 @@ class World:
             **on(TaskQueue.TRAFFIC, MUST_HAPPEN, "route the service no more"),
         )
 
-    async def watch(self, stable: Version | None, bake: timedelta | None) -> Verdict:
+    async def watch(self, stable: Version | None, bake: timedelta | None, lease: LeaseKey | None) -> Verdict:
         policy = WATCH.copy()
         policy["heartbeat_timeout"] = max(timedelta(seconds=5), 3 * self._spec.rollout.judge.tick)
         return await workflow.execute_activity_method(
@@ -111,6 +112,7 @@ class World:
                 stable=stable,
                 candidate=self._version,
                 bake=bake,
+                lease=lease,
             ),
             **on(TaskQueue.TRAFFIC, policy, f"watch {self._version}"),
         )

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from temporalio import workflow
 from temporalio.exceptions import ActivityError
 
+from workflows import metrics
 from workflows.policies import RETRY_A_REFUSAL
 
 
@@ -62,6 +63,7 @@ async def must_happen(name: str, act: Callable[[], Awaitable[object]], report: C
         try:
             await act()
         except ActivityError as error:
+            metrics.refused()
             report(f"{name} was refused, trying again in {RETRY_A_REFUSAL.seconds} s: {error.cause or error}")
             await workflow.sleep(RETRY_A_REFUSAL)
         else:
@@ -69,7 +71,7 @@ async def must_happen(name: str, act: Callable[[], Awaitable[object]], report: C
             return
 
 
-async def shielded(work: Awaitable[None]) -> None:
+async def shielded(work: Awaitable[object]) -> None:
     """Finish the work whatever is cancelled meanwhile, then let the cancellation through."""
     task = asyncio.ensure_future(work)
     cancelled: BaseException | None = None

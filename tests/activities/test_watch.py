@@ -11,6 +11,7 @@ from temporalio.testing import ActivityEnvironment
 from activities.traffic import TrafficActivities
 from models.judgement import Counters, EnvoyMetrics, JudgeSpec, MetricSnapshot, Outcome, Watch, WatchProgress
 from providers.errors import ProviderError
+from tests.activities.fake_keeper import FakeKeeper
 from tests.factories import SHOP, WHEN
 
 Reading = MetricSnapshot | ProviderError
@@ -41,7 +42,7 @@ def a_watch(bake: timedelta | None) -> Watch:
 
 
 def activities(*readings: Reading) -> TrafficActivities:
-    return TrafficActivities({}, {"envoy": Source(iter(readings))})
+    return TrafficActivities({}, {"envoy": Source(iter(readings))}, FakeKeeper())
 
 
 async def test_gives_its_verdict_and_carries_the_evidence_in_its_heartbeats() -> None:

@@ -75,17 +75,19 @@ async def test_everything_serves_then_everything_is_gone(config: StackConfig, te
         await wait_until_serving(record.temporal)
         assert await is_ready(record.envoy_admin)
         assert await http_status(record.ui, "/") == 200
+        assert record.keeper_health
+        assert await http_status(record.keeper_health, "/readyz") == 200
         assert set(record.worker_health) == {"rollouts", "deploys"}
         for health in record.worker_health.values():
             assert await http_status(health, "/readyz") == 200
         assert read_record(config.home) == record
         assert f"rollouts uses {record.temporal} in {config.home}" in terminal.text
         pids = [child.pid for child in stack.supervisor.children if child.pid]
-        assert len(pids) == 4
+        assert len(pids) == 5
     assert not any(map(process_started, pids))
     assert read_record(config.home) is None
     assert not record_file(config.home).exists()
-    ends = [terminal.text.index(f"{name} stopped.") for name in ("worker-deploys", "envoy", "temporal")]
+    ends = [terminal.text.index(f"{name} stopped.") for name in ("worker-deploys", "envoy", "temporal", "keeper")]
     assert ends == sorted(ends)
 
 
@@ -154,7 +156,7 @@ async def test_a_server_that_exists_is_used_and_not_stopped(
         stack = Stack(external, terminal.voice)
         async with running(stack) as second:
             assert second.temporal == first.temporal
-            assert [child.spec.name for child in stack.supervisor.children] == ["envoy", "worker-rollouts"]
+            assert [child.spec.name for child in stack.supervisor.children] == ["keeper", "envoy", "worker-rollouts"]
         await wait_until_serving(first.temporal)
 
 

@@ -3,10 +3,22 @@ import re
 from pathlib import Path
 
 import pytest
-from pydantic import BaseModel, JsonValue, ValidationError
+from pydantic import BaseModel, JsonValue, TypeAdapter, ValidationError
+from pydantic.fields import FieldInfo
 
-from models.catalog import BlueGreenPlan, CanaryPlan, CanaryStep, Catalog, RollingPlan, Service, catalog_schema
+from models.catalog import (
+    BlueGreenPlan,
+    CanaryPlan,
+    CanaryStep,
+    Catalog,
+    RollingPlan,
+    RolloutPlan,
+    Service,
+    catalog_schema,
+)
 from models.deployment import HttpReadiness, ProcessDeployment
+from models.freezes import FreezeSpec
+from models.guard import GuardSpec, RestartBudget
 from models.judgement import EnvoyMetrics, ErrorRateRule, JudgeSpec, LatencyRule
 from models.quantities import DURATION_RULE, parse_duration
 from models.traffic import EnvoyTraffic
@@ -27,6 +39,9 @@ SECTIONS: dict[str, tuple[type[BaseModel], ...]] = {
     "`services.<name>.rollout.steps[]`": (CanaryStep,),
     "`services.<name>.rollout.judge`": (JudgeSpec,),
     "`services.<name>.rollout.judge.rules[]`": (ErrorRateRule, LatencyRule),
+    "`services.<name>.guard`": (GuardSpec,),
+    "`services.<name>.guard.restarts`": (RestartBudget,),
+    "`freezes[]`": (FreezeSpec,),
 }
 
 
@@ -35,6 +50,11 @@ def rows_of(heading: str) -> dict[str, str]:
     section = PAGE.split(f"### {heading}\n")[1].split("\n#")[0]
     cells = [[cell.strip() for cell in line.split(" | ")] for line in section.splitlines() if line.startswith("| `")]
     return {row[0].removeprefix("| ").strip("`"): row[2].strip("`") for row in cells}
+
+
+def written_fields(model: type[BaseModel]) -> dict[str, FieldInfo]:
+    """The fields of a model by the names that people write."""
+    return {field.alias or name: field for name, field in model.model_fields.items()}
 
 
 def test_the_page_explains_every_model_of_the_catalog() -> None:
@@ -47,7 +67,7 @@ def test_the_page_explains_every_model_of_the_catalog() -> None:
 @pytest.mark.parametrize("heading", SECTIONS)
 def test_the_page_names_every_key_and_no_other(heading: str) -> None:
     for model in SECTIONS[heading]:
-        assert list(rows_of(heading)) == list(model.model_fields)
+        assert list(rows_of(heading)) == list(written_fields(model))
 
 
 @pytest.mark.parametrize("heading", SECTIONS)
@@ -56,7 +76,7 @@ def test_the_page_states_the_defaults_in_force(heading: str) -> None:
         schema = model.model_json_schema()
         plain = (str, int, bool)
         for key, stated in rows_of(heading).items():
-            field = model.model_fields[key]
+            field = written_fields(model)[key]
             assert (stated == "required") == field.is_required(), key
             default = None if field.is_required() else field.get_default(call_default_factory=True)
             if schema["properties"][key].get("pattern") == DURATION_RULE and not field.is_required():
@@ -105,6 +125,22 @@ def test_a_step_may_keep_the_weight_of_the_one_before() -> None:
 def test_a_step_without_traffic_is_refused() -> None:
     with pytest.raises(ValidationError, match="cannot be judged"):
         CanaryPlan(steps=(a_step(0.0),))
+
+
+@pytest.mark.parametrize(
+    "plan", [{"steps": [{"weight": "5%", "bake": "1s"}]}, {"strategy": "blue-green", "bake": "1s"}]
+)
+def test_a_lease_is_between_five_seconds_and_ten_minutes(plan: dict[str, JsonValue]) -> None:
+    for fits in ("5s", "30s", "10m"):
+        assert a_plan({**plan, "lease": fits}).lease == parse_duration(fits)
+    for misfit in ("4s", "11m"):
+        with pytest.raises(ValidationError, match=f"a lease of {misfit} is outside 5s to 10m"):
+            a_plan({**plan, "lease": misfit})
+
+
+def a_plan(written: dict[str, JsonValue]) -> CanaryPlan | BlueGreenPlan | RollingPlan:
+    plan: CanaryPlan | BlueGreenPlan | RollingPlan = TypeAdapter(RolloutPlan).validate_python(written)
+    return plan
 
 
 def test_two_services_cannot_listen_on_one_address() -> None:

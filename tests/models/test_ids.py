@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
-from models.ids import NAME_RULE, ServiceRef, Version, parse_rollout_id, rollout_id
+from models.ids import NAME_RULE, ServiceRef, Version, guard_id, parse_guard_id, parse_rollout_id, rollout_id
 
 names = st.from_regex(NAME_RULE.replace("$", r"\Z"))
 
@@ -29,6 +29,15 @@ def test_an_id_that_is_read_is_the_one_that_would_be_built(workflow_id: str) -> 
 def test_the_id_of_something_else_is_no_rollouts(workflow_id: str) -> None:
     with pytest.raises(ValueError):
         parse_rollout_id(workflow_id)
+
+
+def test_a_guards_id_is_read_back() -> None:
+    ref = ServiceRef(environment="local", service="shop")
+
+    assert guard_id(ref) == "guard/local/shop"
+    assert parse_guard_id(guard_id(ref)) == ref
+    with pytest.raises(ValueError, match=r"is not a guard's id; those read guard/<environment>/<service>"):
+        parse_guard_id("rollout/local/shop")
 
 
 @pytest.mark.parametrize("name", ["Shop", "1shop", "a_b", "a/b", "", "-a", "a" * 64, "shop\n", "ä"])

@@ -7,8 +7,9 @@ import asyncio
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
-from temporalio.client import WorkflowHistory
+from temporalio.client import WorkflowHandle, WorkflowHistory
 
 from devstack.test_server import find_test_server
 from runtime.settings import Settings
@@ -26,7 +27,7 @@ async def main(again: list[str]) -> None:
     server = await find_test_server(cache_dir=Settings().cache_dir, say=print)
     async with running_bench(server) as bench:
         for name in due:
-            handle = await SCENARIOS[name].play(bench)
+            handle: WorkflowHandle[Any, Any] = await SCENARIOS[name].play(bench)
             history: WorkflowHistory = await handle.fetch_history()
             (HISTORIES / f"{name}.json").write_text(history.to_json())
             print(f"{name}: {len(history.events)} events")  # noqa: T201 - a command's output

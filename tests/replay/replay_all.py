@@ -11,6 +11,7 @@ from temporalio.worker import Replayer
 
 from runtime.plugin import holdfast_plugin
 from workflows.rollout import Rollout
+from workflows.service_guard import ServiceGuard
 
 HISTORIES = Path(__file__).parent / "histories"
 
@@ -20,7 +21,7 @@ def load(name: str) -> WorkflowHistory:
 
 
 async def main() -> int:
-    replayer = Replayer(workflows=[Rollout], plugins=[holdfast_plugin()])
+    replayer = Replayer(workflows=[Rollout, ServiceGuard], plugins=[holdfast_plugin()])
     results = await replayer.replay_workflows(_all(), raise_on_replay_failure=False)
     for failure in results.replay_failures.values():
         traceback.print_exception(failure)

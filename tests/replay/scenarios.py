@@ -1,13 +1,29 @@
-"""The paths of a rollout that are kept as recorded histories."""
+"""The paths of workflows that are kept as recorded histories."""
 
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 
+from temporalio.client import WorkflowHandle
+
+from models.guard import LeaseKind, LeaseOutcome
 from models.rollout import Phase, RolloutRequest
 from models.traffic import TrafficSplit
-from tests.factories import a_blue_green_service, a_request, a_service, a_step, inconclusive, unhealthy
+from tests.factories import (
+    a_blue_green_service,
+    a_request,
+    a_rolling_service,
+    a_service,
+    a_step,
+    healthy,
+    inconclusive,
+    keeping,
+    unhealthy,
+)
+from tests.workflows.guard_harness import FROZEN, GuardedService, holders
 from tests.workflows.harness import ADA, Bench, Handle, until_phase
 from tests.workflows.world import FakeWorld
 from workflows.rollout import Rollout
+from workflows.service_guard import ServiceGuard
 
 Script = Callable[[FakeWorld, Handle], Awaitable[object]]
 
@@ -70,7 +86,54 @@ def _refused_undo(world: FakeWorld) -> None:
     world.fail("traffic v1=100", "the router says no", times=2)
 
 
-SCENARIOS = {
+class GuardScenario:
+    """What workflows and people say to a guard; the run that heard the first of it is kept."""
+
+    def __init__(self, script: Callable[[GuardedService], Awaitable[object]], *, updates_per_run: int = 1500) -> None:
+        self._script, self._updates_per_run = script, updates_per_run
+
+    async def play(self, bench: Bench) -> WorkflowHandle[ServiceGuard, None]:
+        shop = GuardedService(bench.client)
+        await shop.begin(updates_per_run=self._updates_per_run)
+        first = (await shop.guard.describe()).run_id
+        async with holders(bench.client):
+            await self._script(shop)
+        return bench.client.get_workflow_handle_for(ServiceGuard.run, shop.guard.id, run_id=first)
+
+
+async def _leases(shop: GuardedService) -> None:
+    await shop.took(LeaseOutcome.ROLLED_BACK, version="v2")
+    await shop.refused(version="v2")
+    holder = await shop.granted(version="v3")
+    await shop.refused(LeaseKind.ROLLOUT, version="v4")
+    await holder.terminate()
+    await shop.took(LeaseOutcome.PROMOTED, version="v4")
+
+
+async def _freezes(shop: GuardedService) -> None:
+    await shop.freeze(note="audit")
+    await shop.refused(version="v2")
+    await shop.took(LeaseOutcome.PROMOTED, version="v1", going_back=True)
+    await shop.guard.cancel()
+    await shop.unfreeze()
+    await shop.took(LeaseOutcome.PROMOTED, version="v2")
+
+
+async def _a_full_run(shop: GuardedService) -> None:
+    for version in ("v2", "v3"):
+        await shop.took(LeaseOutcome.PROMOTED, version=version)
+
+
+def _three(world: FakeWorld) -> None:
+    world.alive = {"v1": 3}
+
+
+def _three_then_bad(world: FakeWorld) -> None:
+    _three(world)
+    world.verdicts.extend([healthy(), unhealthy()])
+
+
+_ROLLOUTS = {
     "promoted": Scenario(),
     "first-deployment": Scenario(request=a_request("v1"), stable=None),
     "at-once": Scenario(request=a_request("v0").model_copy(update={"at_once": True})),
@@ -88,3 +151,17 @@ SCENARIOS = {
     ),
     "inconclusive-aborted": Scenario(lambda world: world.verdicts.append(inconclusive()), script=_abort_when_asked),
 }
+
+SCENARIOS: dict[str, Scenario | GuardScenario] = {
+    **_ROLLOUTS,
+    **{f"guarded-{name}": scenario for name, scenario in _ROLLOUTS.items()},
+    "rolling": Scenario(_three, request=a_request(spec=a_rolling_service(3, approval=True)), script=_approve),
+    "rolling-unhealthy": Scenario(_three_then_bad, request=a_request(spec=a_rolling_service(3))),
+    "lapsed": Scenario(lambda world: world.lapse("watch")),
+    "kept": Scenario(request=a_request(spec=keeping(a_service(), timedelta(seconds=1)))),
+    "refused-by-its-guard": Scenario(request=a_request().model_copy(update={"guard": FROZEN})),
+    "guard-leases": GuardScenario(_leases),
+    "guard-freezes": GuardScenario(_freezes),
+    "guard-full-run": GuardScenario(_a_full_run, updates_per_run=3),
+}
+"""Those of `_ROLLOUTS` without `guarded-` were recorded before rollouts had guards; they are never recorded anew."""

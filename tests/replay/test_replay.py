@@ -15,13 +15,14 @@ from runtime.plugin import holdfast_plugin
 from tests.replay.replay_all import HISTORIES, load
 from tests.replay.scenarios import SCENARIOS
 from workflows.rollout import Rollout
+from workflows.service_guard import ServiceGuard
 
 MAX_EVENTS = 2000
 
 
 @pytest.mark.parametrize("name", sorted(path.stem for path in HISTORIES.glob("*.json")))
-async def test_a_recorded_rollout_replays(name: str) -> None:
-    replayer = Replayer(workflows=[Rollout], plugins=[holdfast_plugin()])
+async def test_a_recorded_history_replays(name: str) -> None:
+    replayer = Replayer(workflows=[Rollout, ServiceGuard], plugins=[holdfast_plugin()])
 
     await replayer.replay_workflow(load(name))
 

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from models.catalog import CanaryPlan, Service
+from models.catalog import CanaryPlan, Catalog, Service
 from runtime.catalog_file import CatalogError, load_catalog
 from runtime.yaml_document import MAX_BYTES
 
@@ -89,10 +89,10 @@ def test_every_mistake_is_named_at_once_where_it_stands(tmp_path: Path) -> None:
     forms = "${env:NAME} or ${file:/path}"
     shop = "services.Shop"
     judge = f"{shop}.rollout.judge"
-    keys = ", ".join(Service.model_fields)
+    keys, parts = ", ".join(Service.model_fields), ", ".join(Catalog.model_fields)
     assert lines_of(written(tmp_path, MISTAKEN)) == [
         "holdfast.yaml:1: version: found 2, allowed: 1",
-        "holdfast.yaml:2: enviroment: unknown key, did you mean environment? Allowed: version, environment, services",
+        f"holdfast.yaml:2: enviroment: unknown key, did you mean environment? Allowed: {parts}",
         f'holdfast.yaml:4: {shop}: found "Shop", allowed: {names}',
         f'holdfast.yaml:6: {shop}.deploy.provider: found "proc", allowed: process',
         f"holdfast.yaml:7: {shop}.deploy.command[2]: found 8080, allowed: {text}",
@@ -111,6 +111,67 @@ def test_every_mistake_is_named_at_once_where_it_stands(tmp_path: Path) -> None:
         f"holdfast.yaml:28: {judge}.rules[2].metric: missing, allowed: {metrics}",
         f"holdfast.yaml:29: services.second: found nothing, allowed: a block with the keys {keys}",
     ]
+
+
+GUARDED = (
+    VALID
+    + """\
+    guard:
+      cooldown: 90
+      restarts: {limit: -1, windw: 1h}
+freezes:
+  - name: weekend
+    every: fri 16 – mon 8
+    zone: Europe/Bonn
+  - name: holidays
+    from: 2026-12-24 16:00
+    until: 2026-12-23 08:00:00
+  - {name: holidays, every: fri 16:00 – mon 08:00, services: [shop, shpo]}
+"""
+)
+
+
+def test_mistakes_in_what_guards_go_by_are_named_too(tmp_path: Path) -> None:
+    guard = "services.shop.guard"
+    assert lines_of(written(tmp_path, GUARDED)) == [
+        f"holdfast.yaml:13: {guard}.cooldown: found 90, allowed: a duration like 90s, 15m or 1h30m",
+        f"holdfast.yaml:14: {guard}.restarts.limit: found -1, allowed: a whole number from 0 to 100",
+        f"holdfast.yaml:14: {guard}.restarts.windw: unknown key, did you mean window? Allowed: limit, window",
+        'holdfast.yaml:17: freezes[0].every: found "fri 16 – mon 8", allowed: a weekly span like fri 16:00 – mon 08:00',
+        'holdfast.yaml:18: freezes[0].zone: found "Europe/Bonn", allowed: a time zone like Europe/Berlin or UTC',
+        "holdfast.yaml:21: freezes[1].until: it ends at 2026-12-23 08:00, before it begins at 2026-12-24 16:00",
+    ]
+
+
+def test_a_freeze_concerns_services_that_there_are_and_has_a_name_of_its_own(tmp_path: Path) -> None:
+    weekly = "{name: weekend, every: fri 16:00 – mon 08:00, services: [shop, shpo]}"
+    assert line_of(tmp_path, f"{VALID}freezes: [{weekly}]") == (
+        "holdfast.yaml:12: freezes[0].services[1]: there is no service shpo; the catalog has shop"
+    )
+    same = weekly.replace(", shpo", "")
+    assert line_of(tmp_path, f"{VALID}freezes: [{same}, {same}]") == (
+        "holdfast.yaml:12: freezes[1].name: two freezes are named weekend"
+    )
+
+
+TWO_SERVICES = """\
+version: 1
+services:
+  shop: &shop
+    deploy: {command: [run, "{port}"]}
+    traffic: {listen: 127.0.0.1:1}
+    rollout: {bake: 1m, strategy: blue-green}
+  other: {<<: *shop, traffic: {listen: 127.0.0.1:2}}
+freezes:
+  - {name: weekend, every: fri 16:00 – mon 08:00}
+  - {name: holidays, from: 2026-12-24 16:00, until: 2026-12-27 08:00, services: [shop]}
+"""
+
+
+def test_a_service_knows_the_freezes_that_concern_it(tmp_path: Path) -> None:
+    catalog = load_catalog(written(tmp_path, TWO_SERVICES))
+    assert [freeze.name for freeze in catalog.guard_rules("shop").freezes] == ["weekend", "holidays"]
+    assert [freeze.name for freeze in catalog.guard_rules("other").freezes] == ["weekend"]
 
 
 def test_problems_say_the_same_to_programs(tmp_path: Path) -> None:

@@ -52,7 +52,7 @@ def test_settings_or_a_file_hold_the_keys(tmp_path: Path) -> None:
         ("hunter2", "Entry 1 of KEYS does not begin with a key's id and a colon"),
         ("a b:hunter2", "does not begin with a key's id"),
         ("k1:hunter2!", "Entry 1 of KEYS, key k1, is not base64"),
-        (f"{ENTRY},k2:aHVudGVyMg==", "Entry 2 of KEYS, key k2, has 7 bytes and needs 32"),
+        ("k1:" + "A" * 43 + "=,k2:aHVudGVyMg==", "Entry 2 of KEYS, key k2, has 7 bytes and needs 32"),
         (f"{ENTRY},{ENTRY}", "has two keys with id 2026-01-31-"),
     ],
 )

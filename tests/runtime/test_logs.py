@@ -1,14 +1,12 @@
 import io
 import json
 import logging
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import pytest
 from pydantic import SecretStr
-from temporalio import activity, workflow
 from temporalio.worker import Worker
 
 from models.quantities import HostPort
@@ -21,18 +19,6 @@ from tests.workers.sample_work import Errand, SampleErrand, errand
 class Terminal(io.StringIO):
     def isatty(self) -> bool:
         return True
-
-
-@pytest.fixture(autouse=True)
-def _logging_is_put_back() -> Iterator[None]:
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    yield
-    root.handlers[:] = handlers
-    root.setLevel(level)
-    workflow.logger.workflow_info_on_message = True
-    workflow.logger.unsafe_disable_sandbox(value=False)
-    activity.logger.activity_info_on_message = True
 
 
 def _json_lines(stream: io.StringIO) -> list[dict[str, Any]]:

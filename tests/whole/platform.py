@@ -22,7 +22,7 @@ HOLDFAST = (sys.executable, "-m", "starters.main")
 Json = dict[str, Any]
 
 
-def until(condition: Callable[[], bool], what: str, *, within: float = 30) -> None:
+def until(condition: Callable[[], object], what: str, *, within: float = 30) -> None:
     """Wait for a condition; fail the test when it does not come true in time."""
     deadline = time.monotonic() + within
     while not condition():
@@ -40,7 +40,9 @@ def free_port() -> int:
 
 def environment(home: Path, **more: str) -> dict[str, str]:
     """What the command sees: this home, free ports, and nothing of the developer's own settings."""
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("HOLDFAST_", "SENTRY_"))}
+    inherited = {
+        name: value for name, value in os.environ.items() if not name.startswith(("HOLDFAST_", "SENTRY_", "OTEL_"))
+    }
     kept = {name: os.environ[name] for name in ("HOLDFAST_TEMPORAL_CLI", "HOLDFAST_CACHE_DIR") if name in os.environ}
     ports = {f"HOLDFAST_{name}_PORT": "0" for name in ("TEMPORAL", "UI", "ENVOY_ADMIN")}
     return {**inherited, **kept, **ports, "HOLDFAST_HOME": str(home), "COLUMNS": "200", **more}
@@ -93,9 +95,11 @@ class Platform:
         return code
 
     def kill_everything(self) -> None:
-        """kill -9 of the stack: Temporal, Envoy and every worker die with it, the services' instances do not."""
+        """kill -9 of the stack: all its processes die with it, the services' instances do not."""
         assert self._up
-        parts = [self.part(*words) for words in (("worker", "rollouts"), ("start-dev",), ("bootstrap.json",))]
+        parts = [
+            self.part(*words) for words in (("worker", "rollouts"), ("start-dev",), ("bootstrap.json",), ("-m keeper",))
+        ]
         self._up.kill()
         self._up.wait()
         until(lambda: not any(part.is_running() for part in parts), "the stack to die")

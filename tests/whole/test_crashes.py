@@ -10,6 +10,7 @@ PARTS = {
     "the worker that deploys": ("worker", "deploys"),
     "the Temporal server": ("start-dev",),
     "Envoy": ("bootstrap.json",),
+    "the keeper": ("-m keeper",),
 }
 
 

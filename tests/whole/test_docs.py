@@ -23,6 +23,8 @@ PAGES = tuple(sorted(path.relative_to(ROOT) for path in (*ROOT.glob("*.md"), *RO
 RUN_ELSEWHERE = {
     "make demo": "tests/whole/test_demo.py runs it",
     "holdfast up": "the platform that the other commands of the pages meet is started by it",
+    "holdfast keeper": "tests/whole/test_keeper.py runs it",
+    "make keeper": "tests/keeper/ holds the same promise, with fewer canaries",
     "make check": "it is what the CI runs",
     "make test": "it is what runs this",
     "make exit-codes": "tests/whole/test_exit_codes.py runs it",

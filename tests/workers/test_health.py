@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import pytest
 
 from models.quantities import HostPort
-from workers.health import Status, WorkerReport, serving_health
+from runtime.health import serving_health
+from workers.health import Status, WorkerReport
 
 
 @dataclass

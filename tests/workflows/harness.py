@@ -16,13 +16,19 @@ from temporalio.exceptions import ApplicationError
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
+from activities.guards import GuardActivities
 from models.ids import ServiceRef, rollout_id
 from models.rollout import Acknowledgement, Instruction, Phase, RolloutRequest, RolloutResult, RolloutState
 from models.temporal_names import SearchAttribute, TaskQueue
 from runtime.plugin import holdfast_plugin
 from tests.factories import a_request
 from tests.workflows.world import FakeWorld, Worlds
+from workflows.recording import Recording
 from workflows.rollout import Rollout
+from workflows.service_guard import ServiceGuard
+
+PATIENCE = timedelta(minutes=1)
+"""For a server to start on a busy machine; the SDK would give it five seconds."""
 
 ADA = Instruction(by="ada")
 Handle = WorkflowHandle[Rollout, RolloutResult]
@@ -33,6 +39,8 @@ class Bench:
 
     def __init__(self, environment: WorkflowEnvironment) -> None:
         self.client = environment.client
+        self.skip = environment.sleep
+        self.now = environment.get_current_time
         self._worlds = Worlds()
         self._workers = AsyncExitStack()
 
@@ -48,6 +56,22 @@ class Bench:
                     default_heartbeat_throttle_interval=timedelta(milliseconds=100),
                 )
             )
+        await self._workers.enter_async_context(
+            Worker(
+                self.client,
+                task_queue=TaskQueue.GUARDS,
+                workflows=[ServiceGuard],
+                activities=GuardActivities().registered,
+            )
+        )
+        await self._workers.enter_async_context(
+            Worker(
+                self.client,
+                task_queue=TaskQueue.RECORDS,
+                workflows=[Recording],
+                activities=self._worlds.registered,
+            )
+        )
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -56,8 +80,12 @@ class Bench:
     async def start(self, world: FakeWorld, request: RolloutRequest | None = None) -> Handle:
         """Start a rollout in this world, of a service that no other test uses."""
         ref = ServiceRef(environment="local", service=f"shop-{uuid.uuid4().hex[:8]}")
+        return await self.begin(world, (request or a_request()).model_copy(update={"ref": ref}))
+
+    async def begin(self, world: FakeWorld, request: RolloutRequest) -> Handle:
+        """Start a rollout of the service that the request names."""
+        ref = request.ref
         self._worlds.by_service[ref.service] = world
-        request = (request or a_request()).model_copy(update={"ref": ref})
         return await self.client.start_workflow(Rollout.run, request, id=rollout_id(ref), task_queue=TaskQueue.ROLLOUTS)
 
 
@@ -66,7 +94,9 @@ async def running_bench(test_server: Path) -> AsyncIterator[Bench]:
     """A bench on a server of its own, with the search attributes that rollouts set."""
     async with _bench_on(
         await WorkflowEnvironment.start_time_skipping(
-            test_server_existing_path=str(test_server), plugins=[holdfast_plugin()]
+            test_server_existing_path=str(test_server),
+            test_server_startup_timeout=PATIENCE,
+            plugins=[holdfast_plugin()],
         )
     ) as bench:
         yield bench
@@ -76,7 +106,9 @@ async def running_bench(test_server: Path) -> AsyncIterator[Bench]:
 async def running_real_bench(temporal_cli: Path) -> AsyncIterator[Bench]:
     """A bench on a real server, whose clock is the wall's."""
     async with _bench_on(
-        await WorkflowEnvironment.start_local(dev_server_existing_path=str(temporal_cli), plugins=[holdfast_plugin()])
+        await WorkflowEnvironment.start_local(
+            dev_server_existing_path=str(temporal_cli), dev_server_startup_timeout=PATIENCE, plugins=[holdfast_plugin()]
+        )
     ) as bench:
         yield bench
 

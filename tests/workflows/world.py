@@ -10,6 +10,8 @@ from temporalio.exceptions import ApplicationError
 
 from models.deployment import Done, Instances, ListInstances, ScaleVersion, StartVersion, StopVersion
 from models.judgement import Verdict, Watch
+from models.keeper import LEASE_LAPSED
+from models.record import ToRecord
 from models.traffic import CurrentTraffic, ReadTraffic, RemoveTraffic, SetTraffic, TrafficSplit
 from tests.factories import an_instance, healthy
 
@@ -32,10 +34,19 @@ class FakeWorld:
         self.starting = asyncio.Event()
         self.stuck = asyncio.Event()
         self.watches: list[Watch] = []
+        self.applied: list[SetTraffic] = []
+        self.recorded: list[ToRecord] = []
 
     def fail(self, effect: str, message: str, *, times: int = 1, retryable: bool = False) -> None:
         self.failures[effect].extend(
             ApplicationError(message, type="ProviderError", non_retryable=not retryable) for _ in range(times)
+        )
+
+    def lapse(self, effect: str, *, times: int = 1) -> None:
+        """The lease is found lapsed: the keeper has returned the traffic to the stable version."""
+        said = "weight/local/shop was not renewed for 30 s: what it was for is undone since 12:03:10 UTC"
+        self.failures[effect].extend(
+            ApplicationError(said, type=LEASE_LAPSED, non_retryable=True) for _ in range(times)
         )
 
     def _may_fail(self, effect: str) -> None:
@@ -48,6 +59,7 @@ class FakeWorld:
         return CurrentTraffic(split=self.split)
 
     async def apply(self, asked: SetTraffic) -> Done:
+        self.applied.append(asked)
         shares = " ".join(f"{version}={share:g}" for version, share in asked.split.weights().items())
         self._may_fail(f"traffic {shares}")
         await self._may_hang(f"traffic {shares}")
@@ -64,6 +76,7 @@ class FakeWorld:
 
     async def watch(self, watch: Watch) -> Verdict:
         self.watches.append(watch)
+        self._may_fail("watch")
         if watch.bake is not None and "watch" not in self.endless:
             return self.verdicts.popleft() if self.verdicts else healthy()
         if watch.bake is None and self.held_verdicts:
@@ -93,6 +106,11 @@ class FakeWorld:
         self.effects.append(f"scale {asked.version} to {asked.instances}")
         self.alive[asked.version] = asked.instances
         return Instances(instances=self._instances().of(asked.version))
+
+    async def write(self, entries: ToRecord) -> Done:
+        await self._may_hang("records")
+        self.recorded.append(entries)
+        return Done()
 
     async def stop(self, asked: StopVersion) -> Done:
         self._may_fail(f"stop {asked.version}")
@@ -130,7 +148,17 @@ class Worlds:
 
     @property
     def registered(self) -> list[Callable[..., Any]]:
-        return [self.current, self.apply, self.remove, self.watch, self.instances, self.start, self.scale, self.stop]
+        return [
+            self.current,
+            self.apply,
+            self.remove,
+            self.watch,
+            self.instances,
+            self.start,
+            self.scale,
+            self.stop,
+            self.write,
+        ]
 
     @activity.defn(name="traffic.current")
     async def current(self, asked: ReadTraffic) -> CurrentTraffic:
@@ -163,3 +191,8 @@ class Worlds:
     @activity.defn(name="deploy.stop")
     async def stop(self, asked: StopVersion) -> Done:
         return await self.by_service[asked.ref.service].stop(asked)
+
+    @activity.defn(name="records.write")
+    async def write(self, entries: ToRecord) -> Done:
+        ref = entries.rollout.ref if entries.rollout else entries.audit[0].ref
+        return await self.by_service[ref.service].write(entries)

@@ -1,0 +1,99 @@
+"""What is kept beyond Temporal's retention: one record per rollout, and who ordered what."""
+
+from datetime import datetime
+from enum import StrEnum
+
+from pydantic import Field
+
+from models.base import Payload
+from models.ids import ServiceRef, Version
+from models.judgement import Verdict
+from models.rollout import PastRollout, Phase, TimelineEntry
+
+
+class Verb(StrEnum):
+    """What people order. A newer peer may know more, so an entry carries plain text."""
+
+    DEPLOY = "deploy"
+    PROMOTE = "promote"
+    ABORT = "abort"
+    PAUSE = "pause"
+    RESUME = "resume"
+    APPROVE = "approve"
+    ROLLBACK = "rollback"
+    FREEZE = "freeze"
+    UNFREEZE = "unfreeze"
+
+
+ACCEPTED = "accepted"
+REFUSED = "refused"
+
+
+class AuditEntry(Payload):
+    """One order and what became of it; never changed once it is written, so a later outcome is an entry of its own.
+
+    `key` names the entry for good, that it may be sent again: the run id and a number for what a workflow heard, a
+    uuid for what was refused before one did.
+    """
+
+    key: str
+    at: datetime
+    who: str
+    what: str
+    ref: ServiceRef
+    version: Version | None = None
+    from_where: str = Field(default="", description="front door and host, like command@laptop")
+    outcome: str = Field(default=ACCEPTED, description="accepted, refused, or a phase in which it ended")
+    why: str = Field(default="", description="why it was refused, or ended so")
+    note: str = Field(default="", description="what the person added")
+
+
+class RolloutRecord(Payload):
+    """One rollout as it was seen at one moment; without an end it is under way.
+
+    The workflow id and the id of its first run name it. `revision` grows with each picture taken of it; of two
+    pictures the one with the greater revision is kept.
+    """
+
+    workflow_id: str
+    run_id: str
+    revision: int = 0
+    ref: ServiceRef
+    version: Version
+    stable_before: Version | None = None
+    strategy: str
+    requested_by: str
+    note: str = Field(default="", description="why it was asked for")
+    phase: Phase
+    reason: str = Field(default="", description="why it stands, or ended, as it did")
+    started_at: datetime
+    ended_at: datetime | None = None
+    exposed_at: datetime | None = None
+    decided_at: datetime | None = None
+    off_at: datetime | None = Field(default=None, description="when the candidate's weight was confirmed to be 0")
+    verdict: Verdict | None = None
+    timeline: tuple[TimelineEntry, ...] = ()
+    audit: tuple[AuditEntry, ...] = Field(default=(), description="in the order in which it was heard")
+
+    @property
+    def past(self) -> PastRollout:
+        """Its line in the service's history."""
+        return PastRollout(
+            version=self.version,
+            strategy=self.strategy,
+            phase=self.phase,
+            started_at=self.started_at,
+            ended_at=self.ended_at,
+            run_id=self.run_id,
+        )
+
+
+class ToRecord(Payload):
+    """What is to be written, in one transaction. Writing it again changes nothing."""
+
+    rollout: RolloutRecord | None = None
+    audit: tuple[AuditEntry, ...] = Field(default=(), description="beside the rollout's own")
+
+    @property
+    def every_audit(self) -> tuple[AuditEntry, ...]:
+        return (*(self.rollout.audit if self.rollout else ()), *self.audit)

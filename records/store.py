@@ -1,0 +1,137 @@
+"""The records: writing what happened once, and reading it."""
+
+import asyncio
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, cast
+
+from pydantic import SecretStr
+from sqlalchemy import Insert, RowMapping, Select, Table, func, select
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from models.ids import ServiceRef
+from models.record import AuditEntry, RolloutRecord, ToRecord
+from records.address import records_address
+from records.database import Database
+from records.failures import MissingTablesError
+from records.migrating import Schema, migrate, require, schema_of
+from records.rows import audit_entry, audit_row, rollout_record, rollout_row
+from records.tables import AUDIT_LOG, ROLLOUTS
+
+
+class RecordsStatus(Schema):
+    """What `holdfast records status` shows."""
+
+    database: str
+    rollouts: int = 0
+    audit: int = 0
+
+
+class RecordStore:
+    """Every method raises RecordsError. An async context manager: leaving it closes its connections."""
+
+    def __init__(self, url: SecretStr | None, home: Path) -> None:
+        self._database = Database(records_address(url, home))
+        self._migrating = asyncio.Lock()
+        self._migrated = False
+
+    def __str__(self) -> str:
+        return str(self._database.address)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        await self._database.aclose()
+
+    async def migrate(self) -> Schema:
+        """Bring the tables up to date; return what was found. Two processes may do so at once."""
+        async with self._migrating, self._database.writing() as connection:
+            found = await connection.run_sync(migrate, self)
+        self._migrated = True
+        return found
+
+    async def status(self) -> RecordsStatus:
+        async with self._database.reading() as connection:
+            schema = await connection.run_sync(schema_of)
+            counts = [await _count(connection, table) for table in (ROLLOUTS, AUDIT_LOG)] if schema.found else [0, 0]
+        return RecordsStatus(database=str(self), **schema.model_dump(), rollouts=counts[0], audit=counts[1])
+
+    async def write(self, entries: ToRecord) -> None:
+        """Write everything or nothing, in tables that are made first where there are none.
+
+        Of a rollout the picture with the greatest revision stays; an audit entry that is there stays as it is.
+        """
+        if not self._migrated:
+            await self.migrate()
+        try:
+            await self._write(entries)
+        except MissingTablesError:
+            await self.migrate()
+            await self._write(entries)
+
+    async def _write(self, entries: ToRecord) -> None:
+        async with self._database.writing() as connection:
+            await write_on(connection, entries)
+
+    async def rollouts(self, ref: ServiceRef, limit: int) -> tuple[RolloutRecord, ...]:
+        """The newest first, without the audit entries."""
+        query = (
+            select(ROLLOUTS)
+            .where(ROLLOUTS.c.environment == ref.environment, ROLLOUTS.c.service == ref.service)
+            .order_by(ROLLOUTS.c.started_at.desc(), ROLLOUTS.c.run_id)
+            .limit(limit)
+        )
+        return tuple(rollout_record(row) for row in await self._read(query))
+
+    async def audit(self, ref: ServiceRef | None, limit: int, since: datetime | None = None) -> tuple[AuditEntry, ...]:
+        """The newest first, of one service or of all."""
+        query = select(AUDIT_LOG).order_by(AUDIT_LOG.c.at.desc(), AUDIT_LOG.c.key.desc()).limit(limit)
+        if ref:
+            query = query.where(AUDIT_LOG.c.environment == ref.environment, AUDIT_LOG.c.service == ref.service)
+        if since:
+            query = query.where(AUDIT_LOG.c.at >= since)
+        return tuple(audit_entry(row) for row in await self._read(query))
+
+    async def _read(self, query: Select[Any]) -> list[RowMapping]:
+        async with self._database.reading() as connection:
+            require(await connection.run_sync(schema_of), self)
+            return list((await connection.execute(query)).mappings())
+
+
+async def write_on(connection: AsyncConnection, entries: ToRecord) -> None:
+    """Write in the transaction that the connection is in."""
+    if entries.rollout:
+        await connection.execute(_upsert(connection, rollout_row(entries.rollout)))
+    for entry in entries.every_audit:
+        await connection.execute(_insert_if_absent(connection, audit_row(entry)))
+
+
+async def _count(connection: AsyncConnection, table: Table) -> int:
+    return int((await connection.execute(select(func.count()).select_from(table))).scalar_one())
+
+
+def _upsert(connection: AsyncConnection, row: Mapping[str, object]) -> Insert:
+    insert = _insert(connection, ROLLOUTS).values(**row)
+    return insert.on_conflict_do_update(
+        index_elements=[ROLLOUTS.c.workflow_id, ROLLOUTS.c.run_id],
+        set_={name: insert.excluded[name] for name in row},
+        where=insert.excluded.revision > ROLLOUTS.c.revision,
+    )
+
+
+def _insert_if_absent(connection: AsyncConnection, row: Mapping[str, object]) -> Insert:
+    return _insert(connection, AUDIT_LOG).values(**row).on_conflict_do_nothing(index_elements=[AUDIT_LOG.c.key])
+
+
+def _insert(connection: AsyncConnection, table: Table) -> postgresql.Insert | sqlite.Insert:
+    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
+    return cast(postgresql.Insert | sqlite.Insert, dialect.insert(table))

@@ -1,0 +1,87 @@
+"""The tables. What is changed here needs a migration in `migrations/versions/`; a test holds both together."""
+
+from datetime import UTC, datetime
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Column,
+    DateTime,
+    Dialect,
+    Index,
+    MetaData,
+    PrimaryKeyConstraint,
+    String,
+    Table,
+    TypeDecorator,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """A moment in UTC; SQLite keeps it without its zone."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        moment = value.astimezone(UTC)
+        return moment.replace(tzinfo=None) if dialect.name == "sqlite" else moment
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002 - SQLAlchemy's
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+METADATA = MetaData()
+_Json = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
+
+ROLLOUTS = Table(
+    "rollouts",
+    METADATA,
+    Column("workflow_id", String, nullable=False),
+    Column("run_id", String, nullable=False),
+    Column("revision", BigInteger, nullable=False),
+    Column("environment", String, nullable=False),
+    Column("service", String, nullable=False),
+    Column("version", String, nullable=False),
+    Column("stable_before", String),
+    Column("strategy", String, nullable=False),
+    Column("requested_by", String, nullable=False),
+    Column("note", String, nullable=False),
+    Column("phase", String, nullable=False),
+    Column("reason", String, nullable=False),
+    Column("started_at", UtcDateTime, nullable=False),
+    Column("ended_at", UtcDateTime),
+    Column("exposed_at", UtcDateTime),
+    Column("decided_at", UtcDateTime),
+    Column("off_at", UtcDateTime),
+    Column("verdict", _Json),
+    Column("timeline", _Json, nullable=False),
+    PrimaryKeyConstraint("workflow_id", "run_id", name="rollouts_key"),
+    Index("rollouts_by_service", "environment", "service", "started_at"),
+)
+
+AUDIT_LOG = Table(
+    "audit_log",
+    METADATA,
+    Column("key", String, nullable=False),
+    Column("at", UtcDateTime, nullable=False),
+    Column("who", String, nullable=False),
+    Column("what", String, nullable=False),
+    Column("environment", String, nullable=False),
+    Column("service", String, nullable=False),
+    Column("version", String),
+    Column("from_where", String, nullable=False),
+    Column("outcome", String, nullable=False),
+    Column("why", String, nullable=False),
+    Column("note", String, nullable=False),
+    PrimaryKeyConstraint("key", name="audit_log_key"),
+    Index("audit_log_by_service", "environment", "service", "at"),
+    Index("audit_log_by_time", "at"),
+    sqlite_with_rowid=False,
+)
+"""Append-only: triggers refuse every UPDATE and DELETE, and in SQLite an INSERT OR REPLACE changes nothing."""

@@ -1,0 +1,102 @@
+"""What goes on record of a rollout, and that it waits for no database."""
+
+from models.ids import parse_rollout_id
+from models.record import RolloutRecord
+from models.rollout import Instruction, Phase, Successor
+from tests.factories import a_request, unhealthy
+from tests.workflows.harness import ADA, Bench, until, until_phase
+from tests.workflows.world import FakeWorld
+from workflows.rollout import Rollout
+
+
+async def last_picture(world: FakeWorld) -> RolloutRecord:
+    """The one that was handed over when the rollout ended."""
+
+    async def written() -> bool:
+        return any(entries.rollout and entries.rollout.ended_at for entries in world.recorded)
+
+    await until(written, "the last picture")
+    pictures = [entries.rollout for entries in world.recorded if entries.rollout]
+    return max(pictures, key=lambda picture: picture.revision)
+
+
+def audit(world: FakeWorld) -> list[tuple[str, str, str]]:
+    """Who did what and what became of it, each entry once."""
+    entries = {entry.key: entry for entries in world.recorded for entry in entries.every_audit}
+    return [(entry.who, entry.what, entry.outcome) for _, entry in sorted(entries.items())]
+
+
+async def test_a_rollout_is_recorded_from_its_beginning_to_its_end(bench: Bench) -> None:
+    world = FakeWorld()
+    world.verdicts.append(unhealthy())
+    handle = await bench.start(world)
+    await handle.result()
+    last = await last_picture(world)
+
+    assert last.phase is Phase.ROLLED_BACK
+    assert last.stable_before == "v1"
+    assert last.run_id == handle.result_run_id
+    assert last.verdict is not None
+    assert last.exposed_at is not None
+    assert last.decided_at is not None
+    assert last.off_at is not None
+    assert last.exposed_at <= last.decided_at <= last.off_at <= (last.ended_at or last.off_at)
+    assert audit(world) == [("ada", "deploy", "accepted"), ("ada", "deploy", "rolled_back")]
+
+
+async def test_every_order_is_on_the_audit_log_with_who_and_from_where(bench: Bench) -> None:
+    world = FakeWorld()
+    world.endless.add("watch")
+    handle = await bench.start(world)
+    await world.watching.wait()
+    await handle.execute_update(Rollout.pause, Instruction(by="bob", note="lunch", from_where="command@laptop"))
+    await until_phase(handle, Phase.PAUSED)
+    await handle.execute_update(Rollout.resume, ADA)
+    await handle.execute_update(Rollout.promote, ADA)
+    await handle.result()
+    await last_picture(world)
+
+    assert audit(world) == [
+        ("ada", "deploy", "accepted"),
+        ("bob", "pause", "accepted"),
+        ("ada", "resume", "accepted"),
+        ("ada", "promote", "accepted"),
+        ("ada", "deploy", "promoted"),
+    ]
+    entries = [entry for entries in world.recorded for entry in entries.every_audit]
+    assert {(entry.from_where, entry.note) for entry in entries if entry.what == "pause"} == {
+        ("command@laptop", "lunch")
+    }
+
+
+async def test_a_database_that_is_away_holds_nothing_up_and_loses_nothing(bench: Bench) -> None:
+    world = FakeWorld()
+    world.endless.add("records")
+    handle = await bench.start(world)
+    result = await handle.result()
+    before = list(world.recorded)
+    world.endless.clear()
+    last = await last_picture(world)
+
+    assert result.outcome is Phase.PROMOTED
+    assert before == []
+    assert last.phase is Phase.PROMOTED
+    assert audit(world) == [("ada", "deploy", "accepted"), ("ada", "deploy", "promoted")]
+
+
+async def test_each_of_two_rollouts_in_a_row_has_a_record_of_its_own(real_bench: Bench) -> None:
+    world = FakeWorld()
+    world.endless.add("watch")
+    handle = await real_bench.start(world)
+    await world.watching.wait()
+    newer = a_request("v3").model_copy(update={"ref": parse_rollout_id(handle.id), "id": "newer"})
+    world.endless.clear()
+    await handle.execute_update(Rollout.follow, Successor(request=newer, supersede=True))
+    await handle.result()
+
+    async def both() -> bool:
+        return len({e.rollout.run_id for e in world.recorded if e.rollout and e.rollout.ended_at}) == 2
+
+    await until(both, "both records")
+    ended = {e.rollout.version: e.rollout.phase for e in world.recorded if e.rollout and e.rollout.ended_at}
+    assert ended == {"v2": Phase.ROLLED_BACK, "v3": Phase.PROMOTED}

@@ -1,0 +1,85 @@
+"""What goes on record of a rollout: a picture of it whenever it matters, and every order it took."""
+
+from datetime import datetime
+
+from temporalio import workflow
+
+with workflow.unsafe.imports_passed_through():
+    from models.record import ACCEPTED, AuditEntry, RolloutRecord, Verb
+    from models.rollout import Instruction, RolloutRequest
+    from workflows.bookkeeping import Bookkeeping
+    from workflows.rollout_journal import Journal
+
+
+class RolloutBooks:
+    """Nothing here makes a rollout wait for the records, but the hand-over of the last picture."""
+
+    def __init__(self, request: RolloutRequest, journal: Journal) -> None:
+        self._request = request
+        self._journal = journal
+        self._books = Bookkeeping()
+        self._audit: tuple[AuditEntry, ...] = ()
+        self._closed = False
+
+    def begin(self) -> None:
+        request = self._request
+        asked = Instruction(by=request.requested_by, note=request.reason, from_where=request.from_where)
+        self.heard(Verb.ROLLBACK if request.at_once else Verb.DEPLOY, asked)
+
+    def heard(self, what: Verb, order: Instruction, answer: str = "") -> None:
+        """An order that was taken, and what was said to it."""
+        self._enter(what, order, ACCEPTED, why=answer)
+        self.show()
+
+    def show(self) -> None:
+        """Have the rollout recorded as it is now."""
+        if not self._closed:
+            self._books.update(self._picture(None))
+
+    async def end(self) -> None:
+        """Hand over the last picture, with how it ended."""
+        self._closed = True
+        state = self._journal.state
+        request = self._request
+        ended = Instruction(by=request.requested_by, from_where=request.from_where)
+        what = Verb.ROLLBACK if request.at_once else Verb.DEPLOY
+        self._enter(what, ended, state.phase, why=state.reason)
+        await self._books.finish(self._picture(workflow.now()))
+
+    def _enter(self, what: Verb, order: Instruction, outcome: str, why: str = "") -> None:
+        entry = AuditEntry(
+            key=f"{workflow.info().run_id}/{len(self._audit)}",
+            at=workflow.now(),
+            who=order.by,
+            what=what,
+            ref=self._request.ref,
+            version=self._request.version,
+            from_where=order.from_where,
+            outcome=outcome,
+            why=why,
+            note=order.note,
+        )
+        self._audit = (*self._audit, entry)
+
+    def _picture(self, ended_at: datetime | None) -> RolloutRecord:
+        info, state = workflow.info(), self._journal.state
+        return RolloutRecord(
+            workflow_id=info.workflow_id,
+            run_id=info.original_execution_run_id,
+            ref=state.ref,
+            version=state.version,
+            stable_before=state.stable,
+            strategy=state.strategy,
+            requested_by=state.requested_by,
+            note=self._request.reason,
+            phase=state.phase,
+            reason=state.reason,
+            started_at=info.start_time,
+            ended_at=ended_at,
+            exposed_at=state.exposed_at,
+            decided_at=state.decided_at,
+            off_at=state.off_at,
+            verdict=state.verdict,
+            timeline=state.timeline,
+            audit=self._audit,
+        )

@@ -1,0 +1,141 @@
+"""Who receives what during a rollout. What a candidate receives, it has under a lease that the keeper guards."""
+
+from datetime import datetime, timedelta
+
+from temporalio import workflow
+from temporalio.exceptions import ActivityError, ApplicationError
+
+with workflow.unsafe.imports_passed_through():
+    from models.ids import Version, weight_lease
+    from models.keeper import LEASE_LAPSED, LEASE_LOST, Holder, LeaseKey
+    from models.rollout import RolloutRequest
+    from models.traffic import TrafficSplit
+    from workflows.rollout_journal import Journal
+    from workflows.rollout_orders import Orders
+    from workflows.rollout_stopping import RolloutStoppedError, stop_if_aborted, unless_aborted
+    from workflows.rollout_world import World
+    from workflows.undo import UndoStack
+
+LAPSES_AT_MOST, LAPSES_WITHIN = 5, timedelta(hours=1)
+"""A control plane that is gone so often in so short a time is not one to trust with a candidate."""
+
+
+class Traffic:
+    """Every method that changes the split pushes its undo first. All raise RolloutStoppedError and ActivityError."""
+
+    def __init__(
+        self, request: RolloutRequest, world: World, journal: Journal, orders: Orders, undo: UndoStack
+    ) -> None:
+        self._ref = request.ref
+        self._duration = request.spec.rollout.lease
+        self._world = world
+        self._journal = journal
+        self._orders = orders
+        self._undo = undo
+        self._epoch = 1
+        self._split: TrafficSplit | None = None
+        self._left: int | None = None
+        self._lapses: tuple[datetime, ...] = ()
+
+    async def split(self, weight: float, *, left: int | None = None) -> None:
+        """Give the candidate this share. With `left`, only so many instances of the stable version have traffic."""
+        self._split = TrafficSplit(stable=self._stable(), candidate=self._journal.state.version, weight=weight)
+        self._left = left
+        await self._hold()
+
+    async def again(self, why: str) -> None:
+        """Put the same split in force anew, as its lease has lapsed and the keeper took it back."""
+        self._lapsed(why)
+        await self._hold()
+
+    async def promote(self, version: Version) -> None:
+        """All traffic for good. A lease that lapsed before is no reason to stop: this is decided."""
+        split = TrafficSplit(stable=version)
+        self._undo.push(self._undo_name(), self.give_back)
+        running = await self._world.instances()
+        _check_lives(running.versions, split)
+        try:
+            await self._world.split(split, running, settle_first=self._lease())
+        except ActivityError as error:
+            if lapse(error) is None:
+                raise
+            await self._world.split(split, running)
+
+    async def give_back(self) -> None:
+        """All traffic to the stable version, brought back to life should nothing of it live any more."""
+        stable = self._journal.state.stable
+        if stable:
+            await self._world.give_all_to(stable, settle_after=self._lease())
+        else:
+            await self._world.remove_traffic()
+        self._journal.update(weight=0.0, off_at=workflow.now())
+
+    async def strengthen(self, stable: Version, size: int) -> None:
+        """As many instances of the stable version as there were, all of them with traffic."""
+        running = await self._world.scale(stable, size)
+        await self._world.give_all(TrafficSplit(stable=stable), running, settle_after=self._lease())
+
+    async def _hold(self) -> None:
+        while True:
+            self._undo.push(self._undo_name(), self.give_back)
+            try:
+                await self._put_in_force()
+            except ActivityError as error:
+                why = lapse(error)
+                if why is None:
+                    raise
+            else:
+                return
+            self._lapsed(why)
+
+    def _lapsed(self, why: str) -> None:
+        version = self._journal.state.version
+        self._journal.note(f"{version} was off the traffic: {why}")
+        now = workflow.now()
+        self._lapses = (*(at for at in self._lapses if now - at < LAPSES_WITHIN), now)
+        if len(self._lapses) >= LAPSES_AT_MOST:
+            raise RolloutStoppedError(f"{version} was off the traffic {len(self._lapses)} times: {why}")
+
+    async def _put_in_force(self) -> None:
+        assert self._split  # noqa: S101 - set before every call
+        running = await self._world.instances()
+        _check_lives(running.versions, self._split)
+        if self._left is not None:
+            running = running.limited(self._split.stable, self._left)
+        self._epoch += 1
+        await unless_aborted(self._orders, self._world.split(self._split, running, lease=self._lease()))
+        stop_if_aborted(self._orders)
+
+    @property
+    def lease(self) -> LeaseKey | None:
+        """The lease to renew: the one of the split in force."""
+        return self._lease() if self._split else None
+
+    def _lease(self) -> LeaseKey:
+        info = workflow.info()
+        holder = Holder(workflow_id=info.workflow_id, run_id=info.run_id)
+        return LeaseKey(key=weight_lease(self._ref), holder=holder, epoch=self._epoch, duration=self._duration)
+
+    def _undo_name(self) -> str:
+        stable = self._journal.state.stable
+        return f"returned all traffic to {stable}" if stable else "removed the route"
+
+    def _stable(self) -> Version:
+        stable = self._journal.state.stable
+        if stable is None:
+            raise ApplicationError("this step needs a stable version", non_retryable=True)
+        return stable
+
+
+def lapse(error: ActivityError) -> str | None:
+    """What an activity says of its lease when that is no longer held; None when it failed for something else."""
+    cause = error.cause
+    if isinstance(cause, ApplicationError) and cause.type in {LEASE_LAPSED, LEASE_LOST}:
+        return cause.message
+    return None
+
+
+def _check_lives(alive: frozenset[Version], split: TrafficSplit) -> None:
+    dead = [version for version, share in split.weights().items() if share > 0 and version not in alive]
+    if dead:
+        raise RolloutStoppedError(f"no instance of {dead[0]} lives any more")
