@@ -12,6 +12,10 @@ from models.quantities import HostPort
 DEFAULT_TEMPORAL_PORT = 7233
 _PREFIX = "HOLDFAST_"
 _ENV_FILE = ".env"
+SECRETS = Path("/run/secrets")
+"""Where container engines put secrets, as files: a setting is also read from the file named like its variable, in
+lower case. The environment and `.env` win."""
+
 _NAME = "^[A-Za-z0-9_.-]+$"
 
 
@@ -80,7 +84,7 @@ class Settings(BaseSettings):
 def load_settings() -> Settings:
     """Read the environment and `.env`. Raises SettingsError, which names every mistake at once."""
     try:
-        return Settings()
+        return Settings(_secrets_dir=SECRETS if SECRETS.is_dir() else None)
     except ValidationError as error:
         raise SettingsError("\n".join(_sentence(problem) for problem in error.errors())) from error
     except OSError as error:
@@ -92,7 +96,7 @@ def load_settings() -> Settings:
 def _sentence(problem: ErrorDetails) -> str:
     field = str(problem["loc"][0])
     name = f"{_PREFIX}{field.upper()}" if field in Settings.model_fields else field
-    where = f"in the environment or in {_ENV_FILE}"
+    where = f"in the environment, in {_ENV_FILE} or in {SECRETS}"
     return (
         f"{name} is {str(problem['input'])!r}; allowed is {_allowed(problem)}. Set it so {where}, or remove it there."
     )

@@ -1,7 +1,8 @@
-"""What docker-compose.temporal.yml declares, run without images: PostgreSQL, Temporal's server, Envoy, two workers a
-group. Nothing restarts what dies: a test that kills a part sees whether the rest is enough.
+"""What docker-compose.temporal.yml declares, run without images: PostgreSQL, Temporal's server, Envoy, the keeper, two
+workers a group. Nothing restarts what dies: a test that kills a part sees whether the rest is enough.
 """
 
+import asyncio
 import subprocess
 import urllib.error
 import urllib.request
@@ -20,6 +21,9 @@ from tests.production.parts import TemporalOnPostgres
 from tests.whole.platform import HOLDFAST, ROOT, Platform, free_port, until
 
 NAMESPACE = "holdfast"
+RECORDS = "holdfast"
+"""Its database."""
+
 WORKERS_PER_GROUP = 2
 
 
@@ -40,27 +44,32 @@ class Production(Platform):
         self.temporal = TemporalOnPostgres(folder / "temporal")
         self.workers: list[Worker] = []
         self._groups = tuple(map(str, groups))
-        self._envoy: subprocess.Popen[bytes] | None = None
+        self._host: list[subprocess.Popen[bytes]] = []
         self.env |= {
             "HOLDFAST_TEMPORAL_ADDRESS": self.temporal.address,
             "HOLDFAST_TEMPORAL_NAMESPACE": NAMESPACE,
             "HOLDFAST_ENVOY_ADMIN": f"127.0.0.1:{free_port()}",
+            "HOLDFAST_RECORDS_URL": self.temporal.postgres.url(RECORDS),
+            "HOLDFAST_KEEPER_HEALTH_PORT": str(free_port()),
         }
 
     def start(self) -> None:
         self.temporal.start()
+        asyncio.run(self.temporal.postgres.execute(f"CREATE DATABASE {RECORDS}"))
         setup = self.run("setup")
         assert setup.returncode == 0, setup.stderr
-        self.start_envoy()
+        self.start_host()
         for group in self._groups:
             for _ in range(WORKERS_PER_GROUP):
                 self.start_worker(group)
         self.until_ready(self.workers)
 
-    def start_envoy(self) -> None:
-        self._envoy = self._spawn([*HOLDFAST, "envoy"])
-        admin = self.env["HOLDFAST_ENVOY_ADMIN"]
+    def start_host(self) -> None:
+        """Envoy and the keeper, which stand on every host that serves."""
+        admin, health = self.env["HOLDFAST_ENVOY_ADMIN"], self.env["HOLDFAST_KEEPER_HEALTH_PORT"]
+        self._host = [self._spawn([*HOLDFAST, "envoy"]), self._spawn([*HOLDFAST, "keeper"])]
         until(lambda: answers(f"http://{admin}/ready"), "Envoy to serve", within=60)
+        until(lambda: answers(f"http://127.0.0.1:{health}/readyz"), "the keeper to be ready", within=60)
 
     def start_worker(self, group: str, *, command: Sequence[str] = WORKER_COMMAND, build_id: str = "") -> Worker:
         """Start one without waiting for it; see `until_ready`."""
@@ -103,8 +112,7 @@ class Production(Platform):
     def end(self) -> None:
         """Stop workers first, as a supervisor does, then what they stand on, then every instance they started."""
         self.end_workers()
-        if self._envoy:
-            ended([self._envoy])
+        ended(self._host)
         self.temporal.end()
         for process in self.processes():
             with suppress(psutil.Error):
