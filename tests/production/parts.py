@@ -40,6 +40,11 @@ class TemporalOnPostgres:
     def address(self) -> str:
         return f"127.0.0.1:{self._port}"
 
+    @property
+    def server_pid(self) -> int:
+        assert self._server
+        return self._server.pid
+
     def start(self) -> None:
         self.postgres.start()
         self.update_schema()

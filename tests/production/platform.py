@@ -87,6 +87,14 @@ class Production(Platform):
 
         until(all_are, "the workers to be ready", within=90)
 
+    def pids(self) -> dict[str, int]:
+        """One of each part; of a worker group the first that lives."""
+        workers = {
+            f"worker {each.group}": each.process.pid for each in reversed(self.workers) if each.process.poll() is None
+        }
+        envoy, keeper = self._host
+        return {**workers, "envoy": envoy.pid, "keeper": keeper.pid, "temporal": self.temporal.server_pid}
+
     def workers_of(self, group: str) -> list[Worker]:
         return [each for each in self.workers if each.group == group and each.process.poll() is None]
 
