@@ -190,6 +190,17 @@ def test_secrets_are_made_once_and_can_be_used(compose: Json, folder: Path, monk
     assert (secrets.stat().st_mode & 0o077) == 0
 
 
+def test_the_page_names_services_and_profiles_that_exist(services: dict[str, Json]) -> None:
+    page = (ROOT / "docs" / "operations.md").read_text()
+    run = re.findall(rf"^docker compose -f {FILE} run --rm (\S+)", page, re.MULTILINE)
+    started = re.findall(rf"^docker compose -f {FILE} up --detach --wait (\S+)$", page, re.MULTILINE)
+    profiles = set(re.findall(r"--profile (\w+)", page))
+
+    assert {"holdfast", "backup", "restore"} == set(run)
+    assert set(started) <= set(services)
+    assert profiles <= {name for service in services.values() for name in service.get("profiles") or []}
+
+
 def test_the_image_holds_every_package(folder: Path) -> None:
     """The build's context leaves out all that is not named; what a package lacks would be missed when it runs."""
     allowed = set(re.findall(r"^!(\S+)", (ROOT / ".dockerignore").read_text(), re.MULTILINE))
