@@ -36,7 +36,7 @@ class StartingPoint:
 def starting_point(version: Version, split: TrafficSplit | None, running: Instances, *, wanted: int) -> StartingPoint:
     """A version is stable when traffic is meant for it and at least one of its instances lives."""
     alive = {instance.version for instance in running.instances}
-    stable = split.stable if split and split.stable in alive else None
+    stable = split.stable if split and running.of(split.stable) else None
     settled = split is not None and split.weight == 0
     return StartingPoint(
         stable=stable,

@@ -53,7 +53,10 @@ DeploySpec = Annotated[ProcessDeployment, Field()]
 
 
 class Instance(Payload):
-    """One running instance of one version. `address` is where it answers HTTP."""
+    """One running instance of one version. `address` is where it answers HTTP.
+
+    One that is `ending` was told to end: it may answer a little longer, and gets no traffic.
+    """
 
     name: str
     version: Version
@@ -61,6 +64,7 @@ class Instance(Payload):
     pid: int
     started_at: datetime
     log: str
+    ending: bool = False
 
 
 class StartVersion(Payload):
@@ -99,11 +103,13 @@ class Instances(Payload):
     instances: tuple[Instance, ...] = ()
 
     def of(self, version: Version) -> tuple[Instance, ...]:
-        return tuple(instance for instance in self.instances if instance.version == version)
+        """Those of a version that can be counted on."""
+        return tuple(one for one in self.instances if one.version == version and not one.ending)
 
     @property
     def versions(self) -> frozenset[Version]:
-        return frozenset(instance.version for instance in self.instances)
+        """Those of which an instance can be counted on."""
+        return frozenset(instance.version for instance in self.instances if not instance.ending)
 
     def limited(self, version: Version, count: int) -> "Instances":
         """All but those of a version that are listed after its first `count`."""

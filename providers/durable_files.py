@@ -3,6 +3,7 @@
 import asyncio
 import fcntl
 import os
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -13,7 +14,7 @@ _LOCK_POLL_SECONDS = 0.05
 def replace_durably(path: Path, text: str) -> None:
     """Write the text beside the file, then rename it over; both reach the disk. Raises OSError."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    scratch = path.with_name(path.name + ".tmp")
+    scratch = path.with_name(f"{path.name}.{os.getpid()}-{threading.get_ident()}.tmp")  # two may write at once
     with scratch.open("w", encoding="utf-8") as handle:
         handle.write(text)
         handle.flush()

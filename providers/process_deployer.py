@@ -5,13 +5,14 @@ import errno
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from itertools import count, islice
 from pathlib import Path
+from typing import ParamSpec, TypeVar
 
 import httpx
 
@@ -25,6 +26,9 @@ from providers.process_control import answered_by_another, end, end_strays, is_a
 from providers.process_readiness import ExitedError, last_lines, wait_until_ready
 from providers.process_records import MARK, InstanceRecord, VersionFolder
 from providers.roles import Progress, SecretResolver
+
+Parameters = ParamSpec("Parameters")
+Result = TypeVar("Result")
 
 _TRIES_FOR_A_PORT = 4
 _OUR_OWN_SETTINGS = ("HOLDFAST_", "SENTRY_")
@@ -78,7 +82,7 @@ class ProcessDeployer:
             async with held(folder.path):
                 folder.want(spec)
                 self._reap()
-                records = await asyncio.to_thread(live_records, folder)
+                records = await _to_its_end(live_records, folder)
                 kept = [record for record in records if not record.ending][: spec.instances]
                 await self._end(folder, [record for record in records if record not in kept], spec)
                 await self._end_strays(folder, kept, spec)
@@ -191,7 +195,7 @@ class ProcessDeployer:
             folder.want_no_more()
             async with held(folder.path):
                 folder.want_no_more()
-                records = await asyncio.to_thread(live_records, folder)
+                records = await _to_its_end(live_records, folder)
                 progress(f"stopping {len(records)} of {version}")
                 await self._end(folder, records, spec)
                 await self._end_strays(folder, [], spec)
@@ -208,7 +212,7 @@ class ProcessDeployer:
 
     async def _halt(self, folder: VersionFolder, progress: Progress) -> int:
         async with held(folder.path):
-            records = await asyncio.to_thread(live_records, folder)
+            records = await _to_its_end(live_records, folder)
             wanted = folder.wanted()
             if records:
                 progress(f"stopping {len(records)} of {folder.ref.service} {folder.version}")
@@ -237,14 +241,14 @@ class ProcessDeployer:
             with suppress(OSError):  # a full disk keeps nothing from being ended
                 folder.write(record.model_copy(update={"ending": True}))
         if records:
-            await asyncio.to_thread(end, records, grace=_grace(spec))
+            await _to_its_end(end, records, grace=_grace(spec))
         self._reap()
         for record in records:
             folder.forget(record.slot)
 
     @staticmethod
     async def _end_strays(folder: VersionFolder, kept: list[InstanceRecord], spec: ProcessDeployment | None) -> None:
-        await asyncio.to_thread(end_strays, folder, kept, grace=_grace(spec))
+        await _to_its_end(end_strays, folder, kept, grace=_grace(spec))
 
     def _lives(self, record: InstanceRecord) -> bool:
         self._reap()
@@ -261,6 +265,20 @@ class ProcessDeployer:
         if code is None:
             return ""
         return f" (killed by signal {-code})" if code < 0 else f" (exit code {code})"
+
+
+async def _to_its_end(work: Callable[Parameters, Result], *args: Parameters.args, **named: Parameters.kwargs) -> Result:
+    """Run blocking work in a thread, and wait for it though cancelled: what touches processes must not go on once the
+    folder is let go, or it would end what another call has started since.
+    """
+    task = asyncio.ensure_future(asyncio.to_thread(work, *args, **named))
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        while not task.done():
+            with suppress(asyncio.CancelledError):
+                await asyncio.wait([task])
+        raise
 
 
 def _grace(spec: ProcessDeployment | None) -> float:

@@ -122,4 +122,5 @@ class VersionFolder:
             pid=record.pid or 0,
             started_at=record.started_at,
             log=str(self.log(record.slot)),
+            ending=record.ending,
         )

@@ -8,23 +8,11 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, inspect, text
 
-from models.base import Payload
 from records.errors import RecordsError
+from records.schema import Schema
 
 _FOLDER = Path(__file__).parent / "migrations"
 _LOCK = 0x686F6C64  # any number that every Holdfast takes and nobody else
-
-
-class Schema(Payload):
-    """The revision a database is at, None for one without our tables, and the one this code wants."""
-
-    found: str | None
-    wanted: str
-    newer: bool = False
-
-    @property
-    def current(self) -> bool:
-        return self.found == self.wanted
 
 
 def schema_of(connection: Connection) -> Schema:

@@ -17,17 +17,10 @@ from models.record import AuditEntry, RolloutRecord, ToRecord
 from records.address import records_address
 from records.database import Database
 from records.failures import MissingTablesError
-from records.migrating import Schema, migrate, require, schema_of
+from records.migrating import migrate, require, schema_of
 from records.rows import audit_entry, audit_row, rollout_record, rollout_row
+from records.schema import RecordsStatus, Schema
 from records.tables import AUDIT_LOG, ROLLOUTS
-
-
-class RecordsStatus(Schema):
-    """What `holdfast records status` shows."""
-
-    database: str
-    rollouts: int = 0
-    audit: int = 0
 
 
 class RecordStore:

@@ -5,7 +5,12 @@ from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 
-from temporalio.client import Client, WorkflowUpdateFailedError, WorkflowUpdateRPCTimeoutOrCancelledError
+from temporalio.client import (
+    Client,
+    WorkflowExecutionStatus,
+    WorkflowUpdateFailedError,
+    WorkflowUpdateRPCTimeoutOrCancelledError,
+)
 from temporalio.common import WorkflowIDReusePolicy
 from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
@@ -54,7 +59,7 @@ async def launch(client: Client, request: RolloutRequest, if_busy: IfBusy) -> La
             return Launched(handle.id, handle=handle)
         current = client.get_workflow_handle_for(Rollout.run, rollout_id(request.ref))
         seen = await observe(current)
-        settled = seen.state is not None and seen.state.phase is Phase.KEEPING
+        settled = seen.state is not None and seen.state.phase is Phase.KEEPING and seen.state.next is None
         if if_busy is IfBusy.REFUSE and not settled:
             verb = Verb.ROLLBACK if request.at_once else Verb.DEPLOY
             why = "a rollout is under way"
@@ -77,6 +82,11 @@ async def turn_of(client: Client, request: RolloutRequest) -> RolloutHandle:
         state = (await observe(handle)).state
         if state and state.request_id == request.id:
             return handle
+        if latest.status not in {WorkflowExecutionStatus.RUNNING, WorkflowExecutionStatus.CONTINUED_AS_NEW}:
+            raise CommandError(
+                f"{request.version} no longer waits: the rollout before it was ended from outside. Ask for it again.",
+                Exit.REFUSED,
+            )
         if state and not (state.next and state.next.request_id == request.id):
             raise CommandError(
                 f"{request.version} no longer waits: another rollout took its place. "

@@ -4,7 +4,7 @@ import asyncio
 
 import typer
 
-from records.store import RecordsStatus
+from records.schema import RecordsStatus
 from starters.exits import Exit
 from starters.options import JsonOption
 from starters.output import print_json

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pydantic import TypeAdapter, ValidationError
 from temporalio.client import Client, WorkflowHandle
@@ -18,13 +19,15 @@ from models.ids import ServiceRef, Version, rollout_id
 from models.rollout import RolloutResult
 from models.stack import StackRecord
 from records.errors import RecordsError
-from records.store import RecordStore
 from runtime.catalog_file import CatalogError, load_catalog
 from runtime.client import TemporalUnreachableError, connect
 from runtime.settings import Settings, load_settings
 from runtime.tracing import begin_command
 from starters.exits import CommandError, Exit
 from workflows.rollout import Rollout
+
+if TYPE_CHECKING:
+    from records.store import RecordStore
 
 VERB: ContextVar[str] = ContextVar("VERB", default="")
 """What the person typed after `holdfast`, which is what its trace is called."""
@@ -76,8 +79,10 @@ class Session:
         return (await self.client()).get_workflow_handle_for(Rollout.run, rollout_id(ref), run_id=run_id)
 
     @asynccontextmanager
-    async def records(self) -> AsyncIterator[RecordStore]:
+    async def records(self) -> AsyncIterator["RecordStore"]:
         """The records. What goes wrong with them in the block is raised as a CommandError."""
+        from records.store import RecordStore  # half a second, which every other verb would wait for too
+
         try:
             opened = RecordStore(self.settings.records_url, self.settings.home)
         except RecordsError as error:

@@ -14,8 +14,7 @@ from providers.envoy_router import EnvoyRouter
 from providers.lease_ledger import LeaseLedger
 from providers.process_deployer import ProcessDeployer
 from providers.roles import Deployer, LeaseKeeper, MetricSource, Progress, TrafficRouter
-from records.store import RecordStore
-from records.waiting import migrate_when_up
+from records.roles import Recorder
 from runtime.secrets import resolve_secrets
 from runtime.settings import Settings
 
@@ -74,8 +73,11 @@ class Adapters:
         return router
 
     @cached_property
-    def records(self) -> RecordStore:
+    def records(self) -> Recorder:
         """Its tables are brought up to date in the background, as soon as the database is there."""
+        from records.store import RecordStore  # other workers, and the command, do without a database's libraries
+        from records.waiting import migrate_when_up
+
         store = RecordStore(self._settings.records_url, self._home)
         self._opened.push_async_callback(store.aclose)
         self._opened.push_async_callback(_cancelled, asyncio.create_task(migrate_when_up(store)))

@@ -41,14 +41,12 @@ class Bookkeeping:
     async def finish(self, record: RolloutRecord) -> None:
         """Hand the last picture to a workflow of its own, which outlives this one; wait only until that is begun.
 
-        A cancellation waits for it.
+        A cancellation waits for it. A write under way is left alone: whenever it arrives, the greater revision wins.
         """
         await shielded(self._finish(self._stamped(record)))
 
     async def _finish(self, last: RolloutRecord) -> None:
-        if self._writing and not self._writing.done():
-            self._writing.cancel()
-            await workflow.wait([self._writing])
+        self._newest = None
         try:
             await workflow.start_child_workflow(
                 Recording.run,

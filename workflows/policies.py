@@ -52,9 +52,11 @@ SLOW_EFFECT = ActivityConfig(
 )
 
 MUST_HAPPEN = ActivityConfig(
-    # What was decided is carried out: undoing, and finishing what was promoted, is retried until it is done.
+    # What was decided is carried out: undoing, and finishing what was promoted, is retried until it is done. Cut off
+    # before anything is decided, it is waited for, as it could come after what the next rollout does.
     start_to_close_timeout=timedelta(hours=1),
     heartbeat_timeout=timedelta(seconds=10),
+    cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
     retry_policy=RetryPolicy(
         initial_interval=timedelta(milliseconds=200),
         maximum_interval=timedelta(seconds=5),
@@ -62,13 +64,14 @@ MUST_HAPPEN = ActivityConfig(
 )
 
 MUST_BE_RECORDED = ActivityConfig(
-    # Retried until it is done like the above, but nobody waits for it: a minute between attempts spares a database that
-    # is away for days, and the worker, thousands of calls. A write knows by itself when to give up on a connection.
+    # Retried until it is done like the above, but nobody waits for it. The pauses double, so that what comes back is
+    # written to after about as long as it was away; five minutes at most spare what is away for days thousands of
+    # calls. A write knows by itself when to give up on a connection.
     start_to_close_timeout=timedelta(minutes=5),
     heartbeat_timeout=timedelta(seconds=10),
     retry_policy=RetryPolicy(
         initial_interval=timedelta(milliseconds=300),
-        maximum_interval=timedelta(minutes=1),
+        maximum_interval=timedelta(minutes=5),
     ),
 )
 
@@ -105,6 +108,11 @@ LOOK_AT_TEMPORAL = LocalActivityConfig(
 
 RETRY_A_REFUSAL = timedelta(seconds=10)
 """How long to wait before asking again for something that must happen and was refused for good."""
+
+RETRY_A_REFUSAL_AT_LEAST_EVERY = timedelta(minutes=5)
+"""Each refusal doubles the wait, up to this. A refusal costs up to 18 events, and Temporal ends a workflow, and with it
+its undo, at 51,200: at one every ten seconds within eight hours, at this pace within ten days.
+"""
 
 
 def on(queue: TaskQueue, policy: ActivityConfig, summary: str) -> ActivityConfig:

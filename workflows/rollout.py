@@ -150,10 +150,8 @@ class Rollout:
             self._end(Phase.FAILED, reason)
             return
         self._journal.enter(Phase.ROLLING_BACK)
-        try:
+        with suppress(asyncio.CancelledError):  # whoever cancels meanwhile, it is decided and ends so
             await self._undo.unwind()
-        except asyncio.CancelledError as error:
-            self._cancelled = error
         self._end(Phase.ROLLED_BACK, reason)
 
     def _end(self, outcome: Phase, reason: str) -> None:
@@ -173,13 +171,13 @@ class Rollout:
         running = await unless_aborted(self._orders, self._world.instances())
         found = starting_point(self._version, split, running, wanted=self._request.spec.deploy.instances)
         self._journal.update(stable=found.stable)
+        if found.stable and split and split.weight > 0:
+            await unless_aborted(self._orders, self._traffic.give_back())
+        for leftover in found.leftovers:
+            await unless_aborted(self._orders, self._world.stop(leftover))
+            self._journal.note(f"stopped {leftover}, left over from a rollout that was ended by force")
         if found.unchanged:
             return False
-        if found.stable and split and split.weight > 0:
-            await self._traffic.give_back()
-        for leftover in found.leftovers:
-            await self._world.stop(leftover)
-            self._journal.note(f"stopped {leftover}, left over from a rollout that was ended by force")
         request = self._request
         self._journal.plan(steps_for(request.spec, self._version, stable=found.stable, at_once=request.at_once))
         self._journal.enter(Phase.PROGRESSING)
@@ -199,7 +197,11 @@ class Rollout:
             self._journal.mark(index, StepStatus.SKIPPED)
             return
         if isinstance(step, Keep) and self._guarded:
-            await self._guard.release(LeaseOutcome.PROMOTED)
+            try:
+                await self._guard.release(LeaseOutcome.PROMOTED)
+            except asyncio.CancelledError:  # as it would end the wait; what was stable before still goes
+                self._journal.mark(index, StepStatus.SKIPPED)
+                return
         self._journal.mark(index, StepStatus.ACTIVE)
         try:
             await self._steps.carry_out(step)
@@ -264,6 +266,8 @@ class Rollout:
     async def follow(self, asked: Successor) -> Acknowledgement:
         """Let a newer rollout of the service come next, in this workflow's place."""
         waited, request = self._orders.successor, asked.request
+        if request.id and request.id == self._request.id:  # asked twice, as a connection broke: its turn has come
+            return Acknowledgement(text=f"{request.version} has begun")
         self._orders.follow(asked)
         waiting = Waiting(request_id=request.id, version=request.version, requested_by=request.requested_by)
         self._journal.update(next=waiting)

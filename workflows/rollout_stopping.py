@@ -4,6 +4,7 @@ from collections.abc import Awaitable
 from typing import TypeVar
 
 from temporalio import workflow
+from temporalio.exceptions import ActivityError
 
 with workflow.unsafe.imports_passed_through():
     from models.judgement import Verdict
@@ -25,7 +26,7 @@ async def unless_aborted(orders: Orders, work: Awaitable[Result]) -> Result:
     """Finish the work, or cancel it for an abort and raise RolloutStoppedError."""
     try:
         return await unless(orders.aborted, work)
-    except InterruptedWorkError:
+    except (InterruptedWorkError, ActivityError):  # what is cut off may end by an error of its own
         stop_if_aborted(orders)
         raise
 

@@ -27,6 +27,7 @@ class Traffic:
         self, request: RolloutRequest, world: World, journal: Journal, orders: Orders, undo: UndoStack
     ) -> None:
         self._ref = request.ref
+        self._size = request.spec.deploy.instances
         self._duration = request.spec.rollout.lease
         self._world = world
         self._journal = journal
@@ -52,7 +53,7 @@ class Traffic:
         """All traffic for good. A lease that lapsed before is no reason to stop: this is decided."""
         split = TrafficSplit(stable=version)
         self._undo.push(self._undo_name(), self.give_back)
-        running = await self._world.instances()
+        running = await unless_aborted(self._orders, self._world.instances())
         _check_lives(running.versions, split)
         try:
             await self._world.split(split, running, settle_first=self._lease())
@@ -71,8 +72,12 @@ class Traffic:
         self._journal.update(weight=0.0, off_at=workflow.now())
 
     async def strengthen(self, stable: Version, size: int) -> None:
-        """As many instances of the stable version as there were, all of them with traffic."""
-        running = await self._world.scale(stable, size)
+        """As many instances of the stable version as there were, all of them with traffic.
+
+        Never fewer than live, as they have traffic, nor none, should all have been dead when they were counted.
+        """
+        alive = len((await self._world.instances()).of(stable))
+        running = await self._world.scale(stable, max(size, alive) or self._size)
         await self._world.give_all(TrafficSplit(stable=stable), running, settle_after=self._lease())
 
     async def _hold(self) -> None:
@@ -98,7 +103,7 @@ class Traffic:
 
     async def _put_in_force(self) -> None:
         assert self._split  # noqa: S101 - set before every call
-        running = await self._world.instances()
+        running = await unless_aborted(self._orders, self._world.instances())
         _check_lives(running.versions, self._split)
         if self._left is not None:
             running = running.limited(self._split.stable, self._left)

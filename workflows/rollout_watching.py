@@ -29,12 +29,15 @@ class Watching:
         self._began = workflow.now()
 
     async def bake(self, duration: timedelta) -> None:
-        """Watch for the duration, not counting pauses; ask a person when the metrics do not tell."""
+        """Watch for the duration, not counting pauses; ask a person when the metrics do not tell.
+
+        It ends by a verdict alone: one interrupted when its time was over, for want of metrics, is watched on.
+        """
         remaining = duration
-        while remaining > timedelta() and not self._orders.promote:
+        while duration and not self._orders.promote:
             await self.hold_while_paused()
             verdict = await self._watch(remaining, until=self._orders.interrupts_a_bake)
-            remaining -= workflow.now() - self._began
+            remaining = max(timedelta(), remaining - (workflow.now() - self._began))
             if verdict and verdict.outcome is Outcome.INCONCLUSIVE:
                 version = self._journal.state.version
                 await self.ask(f"the metrics do not tell whether {version} is healthy ({verdict.reason}); go on?")

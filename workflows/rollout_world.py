@@ -84,7 +84,7 @@ class World:
         """All traffic to one version, brought back to life first should nothing of it live any more."""
         running = await self.instances()
         if not running.of(stable):
-            running = await self.start(stable)
+            running = await self.scale(stable, self._spec.deploy.instances)  # as it ran, not as a newer catalog says
         await self.give_all(TrafficSplit(stable=stable), running, settle_after=settle_after)
 
     async def give_all(self, split: TrafficSplit, running: Instances, *, settle_after: LeaseKey) -> None:

@@ -8,7 +8,7 @@ from temporalio import workflow
 from temporalio.exceptions import ActivityError
 
 from workflows import metrics
-from workflows.policies import RETRY_A_REFUSAL
+from workflows.policies import RETRY_A_REFUSAL, RETRY_A_REFUSAL_AT_LEAST_EVERY
 
 
 @dataclass(frozen=True)
@@ -59,13 +59,15 @@ class UndoStack:
 
 async def must_happen(name: str, act: Callable[[], Awaitable[object]], report: Callable[[str], None]) -> None:
     """Run an act whose activities retry for ever; where one is refused for good, say so and ask again later."""
+    pause = RETRY_A_REFUSAL
     while True:
         try:
             await act()
         except ActivityError as error:
             metrics.refused()
-            report(f"{name} was refused, trying again in {RETRY_A_REFUSAL.seconds} s: {error.cause or error}")
-            await workflow.sleep(RETRY_A_REFUSAL)
+            report(f"{name} was refused, trying again in {pause.seconds} s: {error.cause or error}")
+            await workflow.sleep(pause)
+            pause = min(2 * pause, RETRY_A_REFUSAL_AT_LEAST_EVERY)
         else:
             report(name)
             return

@@ -237,7 +237,7 @@ async def test_a_stable_version_that_died_is_started_before_traffic_returns_to_i
     result = await handle.result()
 
     assert result.outcome is Phase.ROLLED_BACK
-    assert world.effects[-3:] == ["start v1", "traffic v1=100", "stop v2"]
+    assert world.effects[-3:] == ["scale v1 to 2", "traffic v1=100", "stop v2"]
 
 
 async def test_orders_that_make_no_sense_are_refused_with_the_reason(bench: Bench) -> None:
