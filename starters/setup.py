@@ -16,8 +16,9 @@ from models.mistakes import MistakeError
 from models.quantities import format_duration, parse_duration
 from models.temporal_names import SearchAttribute
 from runtime.client import TemporalUnreachableError, connect
-from runtime.settings import Settings, load_settings
+from runtime.settings import Settings
 from starters.exits import CommandError, Exit
+from starters.session import Session
 
 T = TypeVar("T")
 
@@ -36,16 +37,16 @@ def setup(
 ) -> None:
     """Make the namespace and its search attributes on Temporal's server; what is there already stays.
 
-    For a server of one's own. `holdfast up` needs no set-up. Running it again changes the retention only.
+    Running it again changes the retention only. `holdfast up` does without: it sets its own server up.
     """
-    settings = load_settings()
+    session = Session.open()
     kept, patience = _duration("--retention", retention), _duration("--wait", wait)
-    typer.echo(asyncio.run(_within(settings, kept, patience)))
+    typer.echo(asyncio.run(_within(session, kept, patience)))
 
 
-async def _within(settings: Settings, retention: timedelta, patience: timedelta) -> str:
+async def _within(session: Session, retention: timedelta, patience: timedelta) -> str:
     """Raises CommandError; when time is up, with what stood in the way last."""
-    attempt = _Attempt(settings, retention)
+    attempt = _Attempt(session, retention)
     try:
         async with asyncio.timeout(patience.total_seconds()):
             return await attempt.succeed()
@@ -56,14 +57,16 @@ async def _within(settings: Settings, retention: timedelta, patience: timedelta)
 
 
 class _Attempt:
-    def __init__(self, settings: Settings, retention: timedelta) -> None:
-        self._settings = settings
+    def __init__(self, session: Session, retention: timedelta) -> None:
+        self._settings = session.settings
+        self._address = session.stack.temporal if session.stack else None
         self._retention = retention
         self.reason: Exception | str = "Temporal did not answer in time."
 
     async def succeed(self) -> str:
         """Return what was done."""
-        client = await self._until_it_works(partial(connect, self._settings, namespace_exists=False))
+        reach = partial(connect, self._settings, address=self._address, namespace_exists=False)
+        client = await self._until_it_works(reach)
         before = await self._until_it_works(partial(register_namespace, client, self._retention))
         await self._until_it_works(partial(_register_attributes, client))
         await self._until_it_works(partial(_prove, client))
@@ -74,6 +77,8 @@ class _Attempt:
             try:
                 return await step()
             except TemporalUnreachableError as error:
+                if not (self._settings.temporal_address or self._address or self._settings.temporal_port):
+                    raise CommandError(str(error), Exit.UNREACHABLE) from error  # waiting would bring no address
                 self.reason = error
             except RPCError as error:
                 if error.status not in _NOT_YET:
