@@ -18,7 +18,9 @@ DEFAULT_PORT = 8081
 
 
 def codec_server(
-    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes any free one")] = DEFAULT_PORT,
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="the port to listen on; 0 takes any free one")
+    ] = DEFAULT_PORT,
     host: Annotated[str, typer.Option(help="the address to listen on")] = "127.0.0.1",
 ) -> None:
     """Serve until SIGTERM or Ctrl-C. It needs the keys that workers have; whoever may call it can read everything.
