@@ -6,7 +6,6 @@ import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
-from pathlib import Path
 
 import httpx
 from temporalio.client import Client, WorkflowExecutionStatus
@@ -60,7 +59,7 @@ class Stage:
         """
         self.disturbed = True
         candidate = self.story.candidate(self.stable)
-        before = self.starts()
+        before = self.platform.starts(self.shop.name)
         with self.platform.traffic(self.shop) as report:
             self.story.order(self.platform, self.shop, candidate)
             disturb()
@@ -95,7 +94,9 @@ class Stage:
         split = json.loads((self.platform.home / "envoy" / "services" / f"local.{self.shop.name}.json").read_text())
         assert split["split"] == {"stable": stays, "candidate": None, "weight": "0%"}
         assert self._answering() == {stays}
-        started = {version: count - before.get(version, 0) for version, count in self.starts().items()}
+        started = {
+            version: count - before.get(version, 0) for version, count in self.platform.starts(self.shop.name).items()
+        }
         assert {version: count for version, count in started.items() if count} == {candidate: self.story.started}
         assert asyncio.run(_guard(self.platform, self.ref)).leases == ()
         until(lambda: self._recorded() == [str(state.phase)], "the record", within=60)
@@ -121,14 +122,6 @@ class Stage:
                 (self.workflow_id, self.runs[-1]),
             ).fetchall()
         return [row[0] for row in rows]
-
-    def starts(self) -> dict[str, int]:
-        """How many processes of each version were ever started, by what each printed first."""
-        found: dict[str, int] = {}
-        logs: list[Path] = sorted((self.platform.home / "instances" / "local" / self.shop.name).glob("*/*.log"))
-        for log in logs:
-            found[log.parent.name] = found.get(log.parent.name, 0) + log.read_text().count("listens on")
-        return found
 
     def called(self) -> Json:
         """How often the last run called each activity."""

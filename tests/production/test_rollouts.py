@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.crash.test_rollout import starts
 from tests.production.platform import Production
 from tests.whole.platform import Shop, finished
 
@@ -65,7 +64,7 @@ def test_first_deployment_good_canary_bad_canary(whole: Production) -> None:
     assert bad["stable"] == "v2"
     assert failed == 0
     assert whole.instances(shop.name) == {"v2": 2}
-    assert starts(whole, shop) == {"v1": 2, "v2": 2, "v3": 2}
+    assert whole.starts(shop.name) == {"v1": 2, "v2": 2, "v3": 2}
 
 
 @pytest.mark.parametrize("version", ["v2", "v3"], ids=["good", "bad"])
@@ -91,6 +90,6 @@ def test_a_canary_ends_right_although(whole: Production, disaster: Callable[[Pro
     assert code == CODES[version]
     assert result["outcome"] == OUTCOMES[version]
     assert whole.instances(shop.name) == ALIVE[version]
-    assert starts(whole, shop) == {"v1": 2, version: 2}, "an instance was started twice"
+    assert whole.starts(shop.name) == {"v1": 2, version: 2}, "an instance was started twice"
     if version == "v2":
         assert users["failed"] == 0

@@ -164,6 +164,13 @@ class Platform:
                     found[version] = found.get(version, 0) + 1
         return found
 
+    def starts(self, service: str) -> dict[str, int]:
+        """How many processes of each version of a service were ever started, by what each printed first."""
+        found: dict[str, int] = {}
+        for log in sorted((self.home / "instances" / "local" / service).glob("*/*.log")):
+            found[log.parent.name] = found.get(log.parent.name, 0) + log.read_text().count("listens on")
+        return found
+
     def shop(
         self,
         *,
