@@ -110,6 +110,11 @@ def test_every_verb_that_is_run_exists(services: dict[str, Json]) -> None:
     assert {"keeper", "envoy", "setup", "codec-server", "restore"} <= {*by_image, *by_shell}
 
 
+def test_the_keeper_serves_before_envoy_does(services: dict[str, Json]) -> None:
+    assert services["envoy"]["depends_on"]["keeper"]["condition"] == "service_healthy"
+    assert "envoy" not in services["keeper"]["depends_on"]
+
+
 def test_every_image_of_others_is_pinned_and_temporals_is_the_tested_one(services: dict[str, Json]) -> None:
     images = {service["image"] for name, service in services.items() if name not in ours(services)}
 
