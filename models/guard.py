@@ -126,6 +126,7 @@ class Freeze(Payload):
 
     by: str
     note: str = ""
+    from_where: str = Field(default="", description="front door and host, like command@laptop")
     until: datetime | None = None
 
 
@@ -134,6 +135,7 @@ class Unfreeze(Payload):
 
     by: str
     note: str = ""
+    from_where: str = Field(default="", description="front door and host, like command@laptop")
 
 
 class Cooldown(Payload):

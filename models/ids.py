@@ -74,6 +74,11 @@ def recording_id(workflow_id: str, run_id: str, revision: int) -> str:
     return f"record/{workflow_id}/{run_id}/{revision}"
 
 
+def order_recording_id(key: str) -> str:
+    """The workflow that writes an order which was taken to the audit log, under the entry's own key."""
+    return f"record/taken/{key}"
+
+
 def refusal_recording_id(key: str) -> str:
     """The workflow that writes an order which was refused to the audit log, under the entry's own key."""
     return f"record/refused/{key}"

@@ -34,7 +34,7 @@ from starters.exits import CommandError, Exit
 from starters.options import CatalogOption, JsonOption, NoteOption, ServiceArgument
 from starters.orders import PATIENCE
 from starters.output import print_json
-from starters.session import Session, who
+from starters.session import Session, from_where, who
 from workflows.service_guard import ServiceGuard
 
 app = typer.Typer(help="See whether a service may be touched now, and freeze it.", no_args_is_help=True)
@@ -78,7 +78,7 @@ def freeze(
 
     Without --for or --until it lasts until `holdfast guard unfreeze`. It takes the place of a freeze by hand before it.
     """
-    order = Freeze(by=who(), note=note, until=_end(lasting, until, datetime.now(UTC)))
+    order = Freeze(by=who(), note=note, from_where=from_where(), until=_end(lasting, until, datetime.now(UTC)))
     _order(GuardUpdate.FREEZE, order, Session.open(catalog), service, as_json=as_json)
 
 
@@ -87,7 +87,13 @@ def unfreeze(
     service: SomeServices = None, note: NoteOption = "", catalog: CatalogOption = None, as_json: JsonOption = False
 ) -> None:
     """End a freeze by hand. A freeze of the catalog ends by itself, or by an edit there."""
-    _order(GuardUpdate.UNFREEZE, Unfreeze(by=who(), note=note), Session.open(catalog), service, as_json=as_json)
+    _order(
+        GuardUpdate.UNFREEZE,
+        Unfreeze(by=who(), note=note, from_where=from_where()),
+        Session.open(catalog),
+        service,
+        as_json=as_json,
+    )
 
 
 def _end(lasting: str | None, until: str | None, now: datetime) -> datetime | None:

@@ -4,14 +4,12 @@ import asyncio
 from datetime import UTC, datetime, timedelta
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError, WorkflowAlreadyStartedError
-from temporalio.workflow import ChildWorkflowCancellationType, ParentClosePolicy
+from temporalio.exceptions import ActivityError
 
 with workflow.unsafe.imports_passed_through():
     from models.ids import recording_id
     from models.record import RolloutRecord, ToRecord
-    from models.temporal_names import TaskQueue
-    from workflows.recording import Recording, write
+    from workflows.recording import hand_over, write
     from workflows.undo import shielded
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -47,18 +45,11 @@ class Bookkeeping:
 
     async def _finish(self, last: RolloutRecord) -> None:
         self._newest = None
-        try:
-            await workflow.start_child_workflow(
-                Recording.run,
-                self._unsent(last),
-                id=recording_id(last.workflow_id, last.run_id, last.revision),
-                task_queue=TaskQueue.RECORDS,
-                parent_close_policy=ParentClosePolicy.ABANDON,
-                cancellation_type=ChildWorkflowCancellationType.ABANDON,
-                static_summary=f"record {last.strategy} {last.ref.service} {last.version} → {last.ref.environment}",
-            )
-        except WorkflowAlreadyStartedError:
-            workflow.logger.info("This picture is being recorded already")
+        await hand_over(
+            self._unsent(last),
+            recording=recording_id(last.workflow_id, last.run_id, last.revision),
+            summary=f"record {last.strategy} {last.ref.service} {last.version} → {last.ref.environment}",
+        )
 
     async def _write_until_newest(self) -> None:
         written = None

@@ -1,6 +1,8 @@
 """Writes one picture to the records, however long the database is away."""
 
 from temporalio import workflow
+from temporalio.exceptions import WorkflowAlreadyStartedError
+from temporalio.workflow import ChildWorkflowCancellationType, ParentClosePolicy
 
 with workflow.unsafe.imports_passed_through():
     from activities.records import RecordActivities
@@ -17,6 +19,22 @@ class Recording:
     @workflow.run
     async def run(self, entries: ToRecord) -> Done:
         return await write(entries)
+
+
+async def hand_over(entries: ToRecord, *, recording: str, summary: str) -> None:
+    """Have this written by a workflow of its own, which outlives the caller; wait only until it has begun."""
+    try:
+        await workflow.start_child_workflow(
+            Recording.run,
+            entries,
+            id=recording,
+            task_queue=TaskQueue.RECORDS,
+            parent_close_policy=ParentClosePolicy.ABANDON,
+            cancellation_type=ChildWorkflowCancellationType.ABANDON,
+            static_summary=summary,
+        )
+    except WorkflowAlreadyStartedError:
+        workflow.logger.info("This is being recorded already")
 
 
 async def write(entries: ToRecord) -> Done:

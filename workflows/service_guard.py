@@ -12,9 +12,12 @@ with workflow.unsafe.imports_passed_through():
     from analysis.guarding import AskIfAlive, answered, decide, known_answer, lease_line, noted, released, voided
     from models.deployment import Done
     from models.guard import Acquire, Freeze, Grant, GuardState, Holder, Refusal, Release, Unfreeze
+    from models.ids import order_recording_id
+    from models.record import AuditEntry, ToRecord, Verb
     from models.rollout import Acknowledgement
     from models.temporal_names import GUARD_WORKFLOW, GuardUpdate
     from workflows.policies import LOOK_AT_TEMPORAL
+    from workflows.recording import hand_over
 
 
 @workflow.defn(name=GUARD_WORKFLOW)
@@ -80,6 +83,7 @@ class ServiceGuard:
             frozen = self._state.model_copy(update={"freeze": order})
             text = freeze_line(frozen)
             self._become(noted(frozen, asked, text, workflow.now()))
+            await self._record(Verb.FREEZE, asked, order)
             going_on = "; ".join(f"{lease_line(lease)} goes on" for lease in self._state.leases)
             return Acknowledgement(text=f"{text}; {going_on}" if going_on else text)
 
@@ -98,7 +102,21 @@ class ServiceGuard:
             text = f"unfrozen by {order.by}{note}"
             thawed = self._state.model_copy(update={"freeze": None})
             self._become(noted(thawed, asked, text, workflow.now()))
+            await self._record(Verb.UNFREEZE, asked, order)
             return Acknowledgement(text=text)
+
+    async def _record(self, what: Verb, asked: str, order: Freeze | Unfreeze) -> None:
+        entry = AuditEntry(
+            key=f"{workflow.info().run_id}/{asked}",
+            at=workflow.now(),
+            who=order.by,
+            what=what,
+            ref=self._state.ref,
+            from_where=order.from_where,
+            note=order.note,
+        )
+        summary = f"record that {order.by} gave the order to {what} {self._state.ref}"
+        await hand_over(ToRecord(audit=(entry,)), recording=order_recording_id(entry.key), summary=summary)
 
     @workflow.query
     def state(self) -> GuardState:

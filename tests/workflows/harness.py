@@ -41,7 +41,7 @@ class Bench:
         self.client = environment.client
         self.skip = environment.sleep
         self.now = environment.get_current_time
-        self._worlds = Worlds()
+        self.worlds = Worlds()
         self._workers = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
@@ -51,7 +51,7 @@ class Bench:
                 Worker(
                     self.client,
                     task_queue=queue,
-                    activities=self._worlds.registered,
+                    activities=self.worlds.registered,
                     max_heartbeat_throttle_interval=timedelta(milliseconds=100),
                     default_heartbeat_throttle_interval=timedelta(milliseconds=100),
                 )
@@ -69,7 +69,7 @@ class Bench:
                 self.client,
                 task_queue=TaskQueue.RECORDS,
                 workflows=[Recording],
-                activities=self._worlds.registered,
+                activities=self.worlds.registered,
             )
         )
         return self
@@ -85,7 +85,7 @@ class Bench:
     async def begin(self, world: FakeWorld, request: RolloutRequest) -> Handle:
         """Start a rollout of the service that the request names."""
         ref = request.ref
-        self._worlds.by_service[ref.service] = world
+        self.worlds.by_service[ref.service] = world
         return await self.client.start_workflow(Rollout.run, request, id=rollout_id(ref), task_queue=TaskQueue.ROLLOUTS)
 
 

@@ -176,6 +176,22 @@ async def test_a_freeze_by_hand_lasts_until_its_time_or_until_it_is_ended(
     await shop.took(LeaseOutcome.PROMOTED)
 
 
+async def test_who_freezes_and_who_ends_it_is_on_the_audit_log(shop: GuardedService, bench: Bench) -> None:
+    await shop.freeze(note="audit")
+    await shop.unfreeze()
+    await shop.unfreeze()
+
+    def orders() -> list[tuple[str, str, str, str]]:
+        found = {entry.key: entry for entry in bench.worlds.orders if entry.ref == shop.ref}
+        return sorted((entry.what, entry.who, entry.note, entry.outcome) for entry in found.values())
+
+    async def both() -> bool:
+        return len(orders()) == 2
+
+    await until(both, "the orders to be recorded")
+    assert orders() == [("freeze", "ada", "audit", "accepted"), ("unfreeze", "ada", "", "accepted")]
+
+
 async def test_a_freeze_that_is_over_already_is_refused(shop: GuardedService) -> None:
     with pytest.raises(WorkflowUpdateFailedError) as failure:
         await shop.freeze(WHEN - timedelta(days=3650))
