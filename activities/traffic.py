@@ -49,7 +49,8 @@ class TrafficActivities:
     @activity.defn(name="traffic.current")
     async def current(self, asked: ReadTraffic) -> CurrentTraffic:
         with provider_errors(asked.spec.provider):
-            return CurrentTraffic(split=await self._routers[asked.spec.provider].current(asked.ref, asked.spec))
+            async with heartbeating():
+                return CurrentTraffic(split=await self._routers[asked.spec.provider].current(asked.ref, asked.spec))
 
     @activity.defn(name="traffic.apply")
     async def apply(self, asked: SetTraffic) -> TrafficSet:
@@ -100,7 +101,9 @@ class TrafficActivities:
             now = time.monotonic()
             elapsed, before = timedelta(seconds=now - before), now
             try:
-                verdict = canary.saw(await source.snapshot(watch.ref, watch.metrics, versions), elapsed=elapsed)
+                async with heartbeating(canary.progress):
+                    snapshot = await source.snapshot(watch.ref, watch.metrics, versions)
+                verdict = canary.saw(snapshot, elapsed=elapsed)
                 metrics_read(watch.metrics.provider, missed=False)
             except ProviderError as problem:
                 verdict = canary.missed(str(problem), elapsed=elapsed)
