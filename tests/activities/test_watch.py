@@ -102,7 +102,12 @@ async def test_it_is_seen_to_live_while_a_reading_takes_long(monkeypatch: pytest
     before = WatchProgress(watched=timedelta(hours=1), last=a_reading(1000))
     environment.info = replace(environment.info, heartbeat_details=[before.model_dump(mode="json")], attempt=2)
     seen = asyncio.Event()
-    environment.on_heartbeat = lambda beat: (beats.append(beat), seen.set())
+
+    def heard(beat: WatchProgress) -> None:
+        beats.append(beat)
+        seen.set()
+
+    environment.on_heartbeat = heard
 
     class Stuck(Source):
         async def snapshot(self, ref: object, spec: object, versions: object) -> MetricSnapshot:
