@@ -3,6 +3,8 @@
 from collections import Counter
 from pathlib import Path
 
+from pydantic import Field
+
 from models.base import Payload
 
 
@@ -11,13 +13,13 @@ class Faults(Payload):
     every other of them only after it has done its work.
     """
 
-    slow: dict[str, float] = {}
+    slow: dict[str, float] = Field(default_factory=dict)
     failing: float = 0.0
     seed: int = 0
 
 
 class _Plan(Payload):
-    services: dict[str, Faults] = {}
+    services: dict[str, Faults] = Field(default_factory=dict)
 
 
 class FaultFolder:

@@ -73,8 +73,7 @@ def test_an_abort_does_not_wait_for_a_call_of_30_s(faulty_platform: Platform, fo
     folder.plan({shop.name: Faults(slow={call: SLOW}) for shop, call in shops.items()})
     with ExitStack() as stack:
         under_way = {shop: stack.enter_context(faulty_platform.deploying(shop, "v2")) for shop in shops}
-        for shop in shops:
-            until(lambda shop=shop: folder.met(shop.name), f"the slow call of {shop.name}")
+        until(lambda: all(folder.met(shop.name) for shop in shops), "every slow call to be under way", within=60)
         folder.plan({})
         aborted_at = time.monotonic()
         orders = [faulty_platform.order("abort", shop) for shop in shops]
