@@ -66,8 +66,11 @@ class TrafficActivities:
                 raise ended(asked.settle_first, settled)
         if asked.lease:
             _raise_unless_held(asked.lease, await self._keeper.arm(_lease(asked, asked.lease)))
-        await self._routers[asked.spec.provider].apply(asked.ref, asked.spec, asked.split, asked.backends)
-        if asked.lease:
+        applying = self._routers[asked.spec.provider].apply(asked.ref, asked.spec, asked.split, asked.backends)
+        if asked.lease is None:
+            await applying
+        else:
+            await while_renewed(applying, self._keeper, asked.lease, self._still_wanted, at_once=False)
             # Counted from now on; and one that lapsed meanwhile is told, as the keeper takes the split back.
             _raise_unless_held(asked.lease, await self._keeper.renew(asked.lease))
         if asked.settle_after:
