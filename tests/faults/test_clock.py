@@ -45,13 +45,13 @@ def test_a_clock_that_jumps_by_an_hour_neither_ends_nor_prolongs_a_bake(
     """
     offset.write_text("+0")
     shop = platform.shop(
-        instances=1, min_requests=10, strategy={"steps": [{"weight": "10%", "bake": f"{BAKE.seconds}s"}], "lease": "6s"}
+        instances=1, min_requests=10, strategy={"steps": [{"weight": "50%", "bake": f"{BAKE.seconds}s"}], "lease": "6s"}
     )
     platform.deploy(shop, "v1")
     with platform.deploying(shop, version) as deploying:
-        platform.until_weight(shop, "10%")
+        platform.until_weight(shop, "50%")
         offset.write_text(jump)
-        with platform.traffic(shop):
+        with platform.traffic(shop, rate=20):
             code, result = finished(deploying)
     state = platform.state(shop)
 
@@ -72,4 +72,4 @@ def seen_by_the_worker(platform: Platform, shop: Shop) -> timedelta:
 def baked(state: Json) -> timedelta:
     """From the weight to the promotion, on the Temporal server's clock."""
     at = {entry["text"]: datetime.fromisoformat(entry["at"]) for entry in state["timeline"]}
-    return at["v2 is promoted"] - at["v2 receives 10%"]
+    return at["v2 is promoted"] - at["v2 receives 50%"]

@@ -26,7 +26,7 @@ def platform(tmp_path_factory: pytest.TempPathFactory, temporal_cli: Path) -> It
 
 
 def a_shop(platform: Platform) -> Shop:
-    return platform.shop(instances=1, strategy={"steps": [{"weight": "10%", "bake": "8s"}], "lease": "6s"})
+    return platform.shop(instances=1, strategy={"steps": [{"weight": "50%", "bake": "8s"}], "lease": "6s"})
 
 
 def begin(platform: Platform, shop: Shop, version: str) -> int:
@@ -44,7 +44,7 @@ def _ended(platform: Platform, shop: Shop, version: str) -> bool:
     return state.get("version") == version and state["phase"] in ENDED
 
 
-def test_a_disk_that_fills_up_at_10_percent_and_has_room_again(platform: Platform) -> None:
+def test_a_disk_that_fills_up_in_the_middle_of_a_canary_and_has_room_again(platform: Platform) -> None:
     """No lease can be renewed, so the keeper takes both candidates off. Once there is room, be it the little that the
     keeper had held back for that, the rollouts give them their share again and go on.
     """
@@ -53,12 +53,12 @@ def test_a_disk_that_fills_up_at_10_percent_and_has_room_again(platform: Platfor
         platform.deploy(shop, "v1")
     for shop, version in versions.items():
         assert begin(platform, shop, version) == 0
-    until(lambda: all(split_of(platform, shop)[1] for shop in versions), "both to be at 10%")
+    until(lambda: all(split_of(platform, shop)[1] for shop in versions), "both to have traffic")
     filling = fill(platform.home)
     until(lambda: all(taken_off(platform, shop) for shop in versions), "the keeper to take both off")
     with ExitStack() as stack:
         for shop in versions:
-            stack.enter_context(platform.traffic(shop))
+            stack.enter_context(platform.traffic(shop, rate=20))
         filling.unlink()
         ended = {shop: until_ended(platform, shop, version) for shop, version in versions.items()}
 
@@ -75,7 +75,7 @@ def test_a_disk_that_is_full_before_a_deployment_changes_nothing_until_it_has_ro
     shop = a_shop(platform)
     platform.deploy(shop, "v1")
     filling = fill(platform.home)
-    with platform.traffic(shop) as report:
+    with platform.traffic(shop, rate=20) as report:
         code = begin(platform, shop, "v2")
         while_full = platform.instances(shop.name), split_of(platform, shop)
         filling.unlink()
