@@ -24,7 +24,8 @@ class DeployActivities:
     @activity.defn(name="deploy.instances")
     async def instances(self, asked: ListInstances) -> Instances:
         with provider_errors(asked.spec.provider):
-            return Instances(instances=await self._deployers[asked.spec.provider].instances(asked.ref, asked.spec))
+            async with heartbeating():
+                return Instances(instances=await self._deployers[asked.spec.provider].instances(asked.ref, asked.spec))
 
     @activity.defn(name="deploy.start")
     async def start(self, asked: StartVersion) -> Instances:

@@ -7,13 +7,14 @@ from datetime import timedelta
 
 from temporalio import activity
 
+from models.base import Payload
+
 BEAT = timedelta(seconds=1)
 
 
 @asynccontextmanager
-async def heartbeating() -> AsyncIterator[Callable[[str], None]]:
-    """Heartbeat once a second while the block runs; what the yielded function is told travels with it."""
-    said = ""
+async def heartbeating(said: str | Payload = "") -> AsyncIterator[Callable[[str], None]]:
+    """Heartbeat once a second while the block runs; `said`, or what the yielded function was told, travels with it."""
 
     def say(text: str) -> None:
         nonlocal said
@@ -22,8 +23,8 @@ async def heartbeating() -> AsyncIterator[Callable[[str], None]]:
 
     async def beat() -> None:
         while True:
-            activity.heartbeat(said)
             await asyncio.sleep(BEAT.total_seconds())
+            activity.heartbeat(said)
 
     beating = asyncio.create_task(beat())
     try:

@@ -49,15 +49,20 @@ async def run_goes_on() -> bool:
 
 
 async def while_renewed(
-    work: Coroutine[None, None, Result], keeper: LeaseKeeper, lease: LeaseKey, still_wanted: StillWanted
+    work: Coroutine[None, None, Result],
+    keeper: LeaseKeeper,
+    lease: LeaseKey,
+    still_wanted: StillWanted,
+    *,
+    at_once: bool = True,
 ) -> Result:
-    """Do the work with the lease renewed beside it.
+    """Do the work with the lease renewed beside it, for the first time `at_once` or when it is next due.
 
     Raises ApplicationError (LEASE_LAPSED or LEASE_LOST, not retryable) as soon as the lease is no longer held; the
     work is then cancelled.
     """
     working = asyncio.create_task(work)
-    renewing = asyncio.create_task(_renew(keeper, lease, still_wanted))
+    renewing = asyncio.create_task(_renew(keeper, lease, still_wanted, at_once=at_once))
     try:
         await asyncio.wait({working, renewing}, return_when=asyncio.FIRST_COMPLETED)
         return working.result() if working.done() else renewing.result()
@@ -80,8 +85,10 @@ def ended(lease: LeaseKey, standing: LeaseStanding) -> ApplicationError:
     )
 
 
-async def _renew(keeper: LeaseKeeper, lease: LeaseKey, still_wanted: StillWanted) -> Never:
+async def _renew(keeper: LeaseKeeper, lease: LeaseKey, still_wanted: StillWanted, *, at_once: bool) -> Never:
     pause = lease.duration.total_seconds() / RENEWALS_PER_DURATION
+    if not at_once:
+        await asyncio.sleep(pause)
     while True:
         if await still_wanted():
             try:

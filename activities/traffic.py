@@ -49,7 +49,8 @@ class TrafficActivities:
     @activity.defn(name="traffic.current")
     async def current(self, asked: ReadTraffic) -> CurrentTraffic:
         with provider_errors(asked.spec.provider):
-            return CurrentTraffic(split=await self._routers[asked.spec.provider].current(asked.ref, asked.spec))
+            async with heartbeating():
+                return CurrentTraffic(split=await self._routers[asked.spec.provider].current(asked.ref, asked.spec))
 
     @activity.defn(name="traffic.apply")
     async def apply(self, asked: SetTraffic) -> TrafficSet:
@@ -66,8 +67,11 @@ class TrafficActivities:
         if asked.lease:
             _raise_unless_held(asked.lease, await self._keeper.arm(_lease(asked, asked.lease)))
         router = self._routers[asked.spec.provider]
-        await router.apply(asked.ref, asked.spec, asked.split, asked.backends, fence=asked.fence)
-        if asked.lease:
+        applying = router.apply(asked.ref, asked.spec, asked.split, asked.backends, fence=asked.fence)
+        if asked.lease is None:
+            await applying
+        else:
+            await while_renewed(applying, self._keeper, asked.lease, self._still_wanted, at_once=False)
             # Counted from now on; and one that lapsed meanwhile is told, as the keeper takes the split back.
             _raise_unless_held(asked.lease, await self._keeper.renew(asked.lease))
         if asked.settle_after:
@@ -101,7 +105,9 @@ class TrafficActivities:
             now = time.monotonic()
             elapsed, before = timedelta(seconds=now - before), now
             try:
-                verdict = canary.saw(await source.snapshot(watch.ref, watch.metrics, versions), elapsed=elapsed)
+                async with heartbeating(canary.progress):
+                    snapshot = await source.snapshot(watch.ref, watch.metrics, versions)
+                verdict = canary.saw(snapshot, elapsed=elapsed)
                 metrics_read(watch.metrics.provider, missed=False)
             except ProviderError as problem:
                 verdict = canary.missed(str(problem), elapsed=elapsed)

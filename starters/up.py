@@ -4,13 +4,14 @@ import asyncio
 import signal
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 
 import typer
 from temporalio.client import Client
 
 from devstack.errors import AlreadyRunning, StackError
-from devstack.stack import WORKER_COMMAND, Addresses, Stack, StackConfig
+from devstack.stack import KEEPER_COMMAND, WORKER_COMMAND, Addresses, Stack, StackConfig
 from devstack.voice import TerminalConsole, Voice
 from models.quantities import HostPort
 from models.stack import StackRecord
@@ -32,7 +33,12 @@ def up(catalog: CatalogOption = None) -> None:
     raise typer.Exit(run_up(settings))
 
 
-def run_up(settings: Settings, *, worker_command: Sequence[str] = WORKER_COMMAND) -> int:
+def run_up(
+    settings: Settings,
+    *,
+    worker_command: Sequence[str] = WORKER_COMMAND,
+    keeper_command: Sequence[str] = KEEPER_COMMAND,
+) -> int:
     """Serve until SIGINT, SIGTERM or SIGHUP; a second one stops without patience. Returns the exit code.
 
     `worker_command` is given the name of a queue group. Raises CommandError when the stack cannot be started, and
@@ -42,7 +48,12 @@ def run_up(settings: Settings, *, worker_command: Sequence[str] = WORKER_COMMAND
     console = TerminalConsole(file=sys.stdout)
     voice = Voice(console)
     try:
-        asyncio.run(_serve(_config(settings, worker_command, text_logs=console.is_terminal), settings, voice))
+        config = replace(
+            _config(settings, text_logs=console.is_terminal),
+            worker_command=worker_command,
+            keeper_command=keeper_command,
+        )
+        asyncio.run(_serve(config, settings, voice))
     except AlreadyRunning as running:
         voice.show(_already(running))
     except (StackError, ProviderError, OSError) as error:
@@ -83,7 +94,7 @@ async def _serve(config: StackConfig, settings: Settings, voice: Voice) -> None:
     voice.say("Everything is stopped; `holdfast up` goes on where this ended.")
 
 
-def _config(settings: Settings, worker_command: Sequence[str], *, text_logs: bool) -> StackConfig:
+def _config(settings: Settings, *, text_logs: bool) -> StackConfig:
     env = {"HOLDFAST_CATALOG": str(settings.catalog.absolute())}
     if text_logs and settings.log_format == "auto":
         env["HOLDFAST_LOG_FORMAT"] = "text"  # a worker sees our pipe, and not the terminal behind it
@@ -97,7 +108,6 @@ def _config(settings: Settings, worker_command: Sequence[str], *, text_logs: boo
         temporal_port=settings.temporal_port,
         ui_port=settings.ui_port,
         envoy_admin_port=settings.envoy_admin_port,
-        worker_command=worker_command,
         worker_env=env,
     )
 

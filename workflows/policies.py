@@ -14,8 +14,10 @@ with workflow.unsafe.imports_passed_through():
     from models.temporal_names import TaskQueue
 
 QUICK_READ = ActivityConfig(
-    # A read that a person waits for: after six attempts in about ten seconds it is better to say what is missing.
-    start_to_close_timeout=timedelta(seconds=10),
+    # A read that a person waits for: after six failures in about ten seconds it is better to say what is missing. One
+    # that is merely slow is waited for; heartbeats tell it from a dead worker.
+    start_to_close_timeout=timedelta(minutes=2),
+    heartbeat_timeout=timedelta(seconds=10),
     retry_policy=RetryPolicy(
         initial_interval=timedelta(milliseconds=300),
         maximum_interval=timedelta(seconds=5),
@@ -23,11 +25,24 @@ QUICK_READ = ActivityConfig(
     ),
 )
 
+READ = ActivityConfig(
+    # A read in the middle of a rollout, or of its undoing: as patient as the change that it is made for, as otherwise a
+    # provider that fails now and then would end what the change would have borne.
+    start_to_close_timeout=timedelta(minutes=2),
+    heartbeat_timeout=timedelta(seconds=10),
+    retry_policy=RetryPolicy(
+        initial_interval=timedelta(milliseconds=300),
+        maximum_interval=timedelta(seconds=10),
+        maximum_attempts=34,
+    ),
+)
+
 EFFECT = ActivityConfig(
     # A change on the way forward: patient for about five minutes, long enough for what it talks to to be restarted,
     # and short enough that a rollout does not hang for hours on something that is gone. Like a start, a cancelled
-    # change is waited for, so that it cannot come after the one that undoes it.
-    start_to_close_timeout=timedelta(seconds=30),
+    # change is waited for, so that it cannot come after the one that undoes it. One that is merely slow, half a minute
+    # say, is given the time: cut off, it would never be done.
+    start_to_close_timeout=timedelta(minutes=2),
     heartbeat_timeout=timedelta(seconds=10),
     cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
     retry_policy=RetryPolicy(

@@ -168,7 +168,7 @@ class Rollout:
         """Find out what is there and plan; False when the version is stable already."""
         await self._ask_the_guard()
         split = await unless_aborted(self._orders, self._world.traffic())
-        running = await unless_aborted(self._orders, self._world.instances())
+        running = await unless_aborted(self._orders, self._world.instances(patiently=False))
         found = starting_point(self._version, split, running, wanted=self._request.spec.deploy.instances)
         self._journal.update(stable=found.stable)
         if found.stable and split and split.weight > 0:

@@ -16,7 +16,7 @@ with workflow.unsafe.imports_passed_through():
     from models.rollout import RolloutRequest
     from models.temporal_names import TaskQueue
     from models.traffic import Backend, ReadTraffic, RemoveTraffic, SetTraffic, TrafficSplit
-    from workflows.policies import EFFECT, MUST_HAPPEN, QUICK_READ, SLOW_EFFECT, WATCH, on
+    from workflows.policies import EFFECT, MUST_HAPPEN, QUICK_READ, READ, SLOW_EFFECT, WATCH, on
 
 
 class World:
@@ -39,11 +39,12 @@ class World:
         )
         return found.split
 
-    async def instances(self) -> Instances:
+    async def instances(self, *, patiently: bool = True) -> Instances:
+        policy = READ if patiently else QUICK_READ
         return await workflow.execute_activity_method(
             DeployActivities.instances,
             ListInstances(ref=self._ref, spec=self._spec.deploy),
-            **on(TaskQueue.DEPLOYS, QUICK_READ, "which instances live?"),
+            **on(TaskQueue.DEPLOYS, policy, "which instances live?"),
         )
 
     async def start(self, version: Version, instances: int | None = None) -> Instances:

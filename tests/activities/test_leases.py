@@ -147,6 +147,22 @@ async def test_a_weight_that_took_longer_to_set_than_its_lease_is_told() -> None
     assert failure.value.type == LEASE_LAPSED
 
 
+async def test_a_lease_is_renewed_while_its_weight_takes_long_to_be_set() -> None:
+    keeper = FakeKeeper()
+
+    class SlowRouter(Router):
+        async def apply(self, *asked: object) -> None:
+            await asyncio.sleep(0.6)
+
+    async def answers() -> bool:
+        return True
+
+    activities = TrafficActivities({"envoy": SlowRouter([])}, {}, keeper, still_wanted=answers)
+    await ActivityEnvironment().run(activities.apply, a_split(CANARY, lease=a_key(0.6)))
+
+    assert keeper.story.count("renew") >= 4
+
+
 async def test_what_the_keeper_would_take_back_is_settled_first() -> None:
     keeper = FakeKeeper(GONE)
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -92,3 +93,31 @@ async def test_a_stopping_worker_hands_the_watch_over_at_once() -> None:
         await asyncio.wait_for(watching, timeout=5)
     assert failure.value.type == "WorkerStopping"
     assert not failure.value.non_retryable
+
+
+async def test_it_is_seen_to_live_while_a_reading_takes_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("activities.heartbeats.BEAT", timedelta(milliseconds=10))
+    beats: list[WatchProgress] = []
+    environment = ActivityEnvironment()
+    before = WatchProgress(watched=timedelta(hours=1), last=a_reading(1000))
+    environment.info = replace(environment.info, heartbeat_details=[before.model_dump(mode="json")], attempt=2)
+    seen = asyncio.Event()
+
+    def heard(beat: WatchProgress) -> None:
+        beats.append(beat)
+        seen.set()
+
+    environment.on_heartbeat = heard
+
+    class Stuck(Source):
+        async def snapshot(self, ref: object, spec: object, versions: object) -> MetricSnapshot:
+            await asyncio.Event().wait()
+            raise AssertionError
+
+    watching = TrafficActivities({}, {"envoy": Stuck(iter(()))}, FakeKeeper())
+    running = asyncio.create_task(environment.run(watching.watch, a_watch(timedelta(hours=2))))
+    await asyncio.wait_for(seen.wait(), 5)
+    running.cancel()
+    await asyncio.wait([running])
+
+    assert beats[0] == before

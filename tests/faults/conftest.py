@@ -1,0 +1,25 @@
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.faults.plan import FaultFolder
+from tests.whole.platform import Platform
+
+
+@pytest.fixture(scope="session")
+def faulty_platform(tmp_path_factory: pytest.TempPathFactory, temporal_cli: Path) -> Iterator[Platform]:
+    """A whole stack, shared by the tests of a process, whose providers are slow or fail where a test says so."""
+    folder = tmp_path_factory.mktemp("faulty")
+    platform = Platform(folder, up_command=(sys.executable, "-m", "tests.faults.up"))
+    try:
+        platform.start()
+        yield platform
+    finally:
+        platform.end()
+
+
+@pytest.fixture
+def folder(faulty_platform: Platform) -> FaultFolder:
+    return FaultFolder(faulty_platform.home)
