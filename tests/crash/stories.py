@@ -1,7 +1,7 @@
 """The rollouts that are disturbed: each from its order to its end, and what an undisturbed one leaves behind."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from tests.whole.platform import Platform, Shop
@@ -23,16 +23,17 @@ _SWITCH = {**_ALWAYS, "deploy.instances": 3, "deploy.start": 1, "traffic.apply":
 class Story:
     """`calls` is how often an undisturbed run calls each activity; a test holds it to the journal.
 
-    `order` gives the order that starts the rollout, without waiting for its end. `started` is how many instances of the
-    new version come up.
+    `started` is how many instances of the new version come up. `at_once` is a way back, as `holdfast rollback` asks
+    for one; `by_order` is promoted by a person while it bakes.
     """
 
     name: str
     strategy: Mapping[str, object]
     promoted: bool
     calls: Mapping[str, int]
-    order: Callable[[Platform, Shop, str], None]
     started: int = 2
+    at_once: bool = False
+    by_order: bool = False
 
     def shop(self, platform: Platform) -> Shop:
         shop = platform.shop(strategy=self.strategy, min_requests=20)
@@ -50,34 +51,11 @@ class Story:
         return self.name
 
 
-def _deploy(platform: Platform, shop: Shop, version: str) -> None:
-    _accepted(platform, "deploy", shop, version)
-
-
-def _deploy_and_promote(platform: Platform, shop: Shop, version: str) -> None:
-    _accepted(platform, "deploy", shop, version)
-    platform.until_weight(shop, "50%", within=90)
-    _accepted(platform, "promote", shop)
-
-
-def _roll_back(platform: Platform, shop: Shop, version: str) -> None:
-    _accepted(platform, "rollback", shop, "--to", version)
-
-
-def _accepted(platform: Platform, verb: str, shop: Shop, *more: str) -> None:
-    """Given again while nobody answers, as a person would."""
-    for _ in range(10):
-        run = platform.order(verb, shop, *more)
-        if run.returncode == 0 or "already" in run.stderr or "is under way" in run.stderr:
-            return
-    raise AssertionError(f"{verb} was not taken: {run.stderr}")
-
-
 STORIES = (
-    Story("canary", _CANARY, promoted=True, calls=_SWITCH, order=_deploy),
-    Story("canary, bad", _CANARY, promoted=False, calls=_SWITCH, order=_deploy),
-    Story("blue-green", _BLUE_GREEN, promoted=True, calls=_SWITCH, order=_deploy),
-    Story("blue-green, bad", _BLUE_GREEN, promoted=False, calls=_SWITCH, order=_deploy),
+    Story("canary", _CANARY, promoted=True, calls=_SWITCH),
+    Story("canary, bad", _CANARY, promoted=False, calls=_SWITCH),
+    Story("blue-green", _BLUE_GREEN, promoted=True, calls=_SWITCH),
+    Story("blue-green, bad", _BLUE_GREEN, promoted=False, calls=_SWITCH),
     Story(
         "rolling",
         _ROLLING,
@@ -90,7 +68,6 @@ STORIES = (
             "traffic.apply": 4,
             "traffic.watch": 2,
         },
-        order=_deploy,
     ),
     Story(
         "rolling, bad",
@@ -105,14 +82,13 @@ STORIES = (
             "traffic.apply": 3,
             "traffic.watch": 1,
         },
-        order=_deploy,
     ),
-    Story("promoted by order", _LONG, promoted=True, calls={**_SWITCH, "records.write": 2}, order=_deploy_and_promote),
+    Story("promoted by order", _LONG, promoted=True, calls={**_SWITCH, "records.write": 2}, by_order=True),
     Story(
         "rollback",
         _CANARY,
         promoted=True,
         calls={**_ALWAYS, "deploy.instances": 2, "deploy.start": 1, "traffic.apply": 1},
-        order=_roll_back,
+        at_once=True,
     ),
 )

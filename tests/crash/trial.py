@@ -3,18 +3,24 @@
 import asyncio
 import json
 import sqlite3
-from collections.abc import Callable
+import uuid
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 
 import httpx
-from temporalio.client import Client, WorkflowExecutionStatus
+from temporalio.client import Client, WorkflowExecutionStatus, WorkflowUpdateFailedError
+from temporalio.exceptions import TemporalError
 from temporalio.service import RPCError
 
 from models.guard import GuardState
 from models.ids import ServiceRef, guard_id, rollout_id
-from models.rollout import RolloutState
+from models.rollout import Instruction, RolloutRequest, RolloutState
+from runtime.catalog_file import load_catalog
 from runtime.plugin import holdfast_plugin
+from starters.exits import CommandError
+from starters.launching import IfBusy, launch
 from tests.crash.plan import CrashFolder
 from tests.crash.stories import BAD, GOOD, Story
 from tests.whole.platform import Json, Platform, Shop, until
@@ -22,6 +28,9 @@ from workflows.rollout import Rollout
 from workflows.service_guard import ServiceGuard
 
 ENDS_WITHIN = 150.0
+PATIENCE = timedelta(seconds=5)
+RATE = 30
+"""Requests a second: half of them are enough to judge within the bake, and cost a busy machine little."""
 
 
 @dataclass
@@ -60,9 +69,11 @@ class Stage:
         self.disturbed = True
         candidate = self.story.candidate(self.stable)
         before = self.platform.starts(self.shop.name)
-        with self.platform.traffic(self.shop) as report:
-            self.story.order(self.platform, self.shop, candidate)
+        with self.platform.traffic(self.shop, RATE) as report:
+            self._begin(candidate)
             disturb()
+            if self.story.by_order:
+                self._promote()
             state = self._ended(candidate)
             users = report()
         self.assert_end(state, candidate, before)
@@ -70,6 +81,41 @@ class Stage:
             lost = {version: tally for version, tally in users["by_version"].items() if tally["failed"]}
             assert set(lost) <= {BAD}, f"requests were lost: {users['failures']}"
         self.disturbed = False
+
+    def _begin(self, version: str) -> None:
+        """As the command does, without its start-up; given again while Temporal is dead from the trial before."""
+        catalog = load_catalog(self.shop.catalog)
+        request = RolloutRequest(
+            id=uuid.uuid4().hex,
+            ref=self.ref,
+            version=version,
+            spec=catalog.services[self.shop.name],
+            guard=catalog.guard_rules(self.shop.name),
+            requested_by="crash@test",
+            at_once=self.story.at_once,
+        )
+
+        async def begin() -> None:
+            try:
+                await launch(await _client(self.platform), request, IfBusy.REFUSE)
+            except CommandError as refused:
+                if f"({version}," not in str(refused):  # else it was taken when it was given before
+                    raise
+
+        _patiently(begin, f"the rollout of {version} to begin")
+
+    def _promote(self) -> None:
+        async def promote() -> None:
+            handle = (await _client(self.platform)).get_workflow_handle_for(Rollout.run, self.workflow_id)
+            if (await handle.describe()).status is not WorkflowExecutionStatus.RUNNING:
+                return
+            state = await handle.query(Rollout.state, rpc_timeout=PATIENCE)
+            if state.weight == 0 and not state.phase.settled:
+                raise TimeoutError("it has no traffic yet")
+            with suppress(WorkflowUpdateFailedError):  # it was heard when it was given before, or is decided
+                await handle.execute_update(Rollout.promote, Instruction(by="crash@test"), rpc_timeout=PATIENCE)
+
+        _patiently(promote, "the promotion to be ordered")
 
     def _ended(self, candidate: str) -> RolloutState:
         state = None
@@ -132,6 +178,19 @@ class Stage:
         return {activity: len(ids) for activity, ids in calls.items()}
 
 
+def _patiently(order: Callable[[], Coroutine[None, None, None]], what: str) -> None:
+    """Give an order until it is taken, as a person would while nobody answers."""
+
+    def taken() -> bool:
+        try:
+            asyncio.run(order())
+        except (RPCError, TemporalError, RuntimeError, OSError, TimeoutError):
+            return False
+        return True
+
+    until(taken, what, within=90)
+
+
 async def _newest(platform: Platform, workflow_id: str) -> tuple[str, RolloutState | None]:
     """The newest run, and its state if it has ended."""
     try:
@@ -141,7 +200,7 @@ async def _newest(platform: Platform, workflow_id: str) -> tuple[str, RolloutSta
         if described.status is WorkflowExecutionStatus.RUNNING:
             return described.run_id, None
         return described.run_id, await handle.query(Rollout.state, rpc_timeout=timedelta(seconds=5))
-    except (RPCError, RuntimeError, OSError):  # Temporal, or who would answer, is dead at the moment
+    except (RPCError, TemporalError, RuntimeError, OSError):  # Temporal, or who would answer, is dead at the moment
         return "", None
 
 
