@@ -52,6 +52,11 @@ def temporal_runtime(metrics_address: HostPort | None) -> Runtime:
         ) from error
 
 
+def quiet_runtime() -> Runtime:
+    """For a command: the SDK would write its warnings on stdout, into the midst of what `--json` prints."""
+    return Runtime(telemetry=TelemetryConfig(logging=None))
+
+
 def _prometheus(address: HostPort) -> PrometheusConfig:
     return PrometheusConfig(
         bind_address=address,

@@ -22,6 +22,7 @@ from records.errors import RecordsError
 from runtime.catalog_file import CatalogError, load_catalog
 from runtime.client import TemporalUnreachableError, connect
 from runtime.settings import Settings, load_settings
+from runtime.telemetry import quiet_runtime
 from runtime.tracing import begin_command
 from starters.exits import CommandError, Exit
 from workflows.rollout import Rollout
@@ -70,7 +71,8 @@ class Session:
     async def client(self) -> Client:
         begin_command(self.settings, f"holdfast {VERB.get()}".strip())
         try:
-            return await connect(self.settings, address=self.stack.temporal if self.stack else None)
+            address = self.stack.temporal if self.stack else None
+            return await connect(self.settings, address=address, runtime=quiet_runtime())
         except TemporalUnreachableError as error:
             raise CommandError(str(error), Exit.UNREACHABLE) from error
 

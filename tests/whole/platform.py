@@ -259,5 +259,5 @@ class Platform:
 def finished(process: "subprocess.Popen[str]", *, within: float = 120) -> tuple[int, Json]:
     """The exit code and the result of a `deploying` command."""
     out, err = process.communicate(timeout=within)
-    assert out, err[-3000:]
+    assert out.startswith("{"), (out[-1000:], err[-3000:])
     return process.returncode, json.loads(out)
