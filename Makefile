@@ -2,7 +2,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 SETUP := .venv/.set-up
 
-.PHONY: setup demo test crash check keeper exit-codes pictures record format lock clean
+.PHONY: setup demo test crash check keeper exit-codes footprint pictures record format lock clean
 
 setup: $(SETUP)
 
@@ -35,6 +35,10 @@ check: setup
 # How long after its deadline a canary that nobody renews still gets traffic; 40 seconds.
 keeper: setup
 	@$(BIN)/python -m benchmarks.keeper
+
+# Memory and database size of what production runs, after twenty rollouts; four minutes.
+footprint: setup
+	@$(BIN)/python -m benchmarks.footprint
 
 # Counts wrong exit codes of 200 short commands on a busy machine; three minutes.
 exit-codes: setup

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from devstack.bounded_run import run_bounded
 from devstack.errors import ObtainError
+from devstack.go_install import go_install, require_go
 from devstack.obtain import Say, Way, WayFailedError, cache_folder, obtain, scratch, ticking
 from devstack.sdk_download import download_by_sdk, sdk_version
 
@@ -17,8 +18,6 @@ GO_VERSION = "v1.5.1"
 """Newer tags carry a `replace` in their go.mod, which `go install` refuses."""
 
 _GO_PACKAGE = f"github.com/temporalio/cli/cmd/temporal@{GO_VERSION}"
-_GO_LIMIT = timedelta(minutes=15)
-_OLDEST_GO = (1, 24)
 _OLDEST_SERVER = (1, 28)
 """The first with update-with-start, which leases need."""
 
@@ -103,24 +102,12 @@ async def _downloaded(folder: Path, say: Say) -> Path:
 
 
 async def _built(folder: Path, say: Say) -> Path:
-    await _require_go()
+    await require_go()
     with scratch(folder, PRODUCT) as into:
-        # GOOS and GOARCH of another machine would build for that one, and GOBIN is then refused.
-        settings = {"GOBIN": str(into), "GOFLAGS": "-buildvcs=false", "GOOS": "", "GOARCH": ""}
         async with ticking(say, f"Building the {PRODUCT} {GO_VERSION} with Go, once, about 3 minutes"):
-            await run_bounded(["go", "install", _GO_PACKAGE], limit=_GO_LIMIT, cwd=into, env=settings)
+            await go_install([_GO_PACKAGE], into)
             program = await _working(into / "temporal")
         return program.replace(_go_target(folder))
-
-
-async def _require_go() -> None:
-    oldest = ".".join(map(str, _OLDEST_GO))
-    if shutil.which("go") is None:
-        raise WayFailedError(f"Go is not installed; {oldest} or newer is needed")
-    printed = await run_bounded(["go", "version"], limit=_VERSION_LIMIT)
-    match = re.search(r"go(\d+)\.(\d+)", printed)
-    if not match or (int(match[1]), int(match[2])) < _OLDEST_GO:
-        raise WayFailedError(f"Go {oldest} or newer is needed, and this is {printed.strip()}")
 
 
 async def _working(program: Path) -> Path:

@@ -1,18 +1,17 @@
 """Temporal's dev server on a file, and what makes any server ready for our workflows."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from pathlib import Path
 
-from temporalio.api.enums.v1 import IndexedValueType
-from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest, ListSearchAttributesRequest
 from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
 from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
 from devstack.child import ChildSpec
 from devstack.errors import NotServingError
+from devstack.namespace import register_missing_attributes
 from devstack.obtain import seconds
 from models.quantities import HostPort
 from models.temporal_names import SearchAttribute
@@ -23,7 +22,6 @@ _GRACE = timedelta(seconds=10)
 _ANSWER = timedelta(seconds=5)
 _PAUSE = 0.1
 _DAMAGED = ("not a database", "malformed", "disk I/O error", "no such table", "SQL logic error")
-_KEYWORD = IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD
 
 
 class _NotYetError(Exception):
@@ -106,7 +104,9 @@ async def _prepare(address: HostPort, namespace: str, connect: Connect) -> None:
         async with asyncio.timeout(_ANSWER.total_seconds()):
             client = await connect(address, namespace)
             await client.workflow_service.describe_namespace(DescribeNamespaceRequest(namespace=namespace), retry=False)
-            await _register_missing(client)
+            missing = await register_missing_attributes(client)
+            if missing:
+                raise _NotYetError(f"search attribute {', '.join(missing)} is being registered")
     except TimeoutError:
         raise _NotYetError("it did not answer") from None
     except RPCError as error:
@@ -118,36 +118,3 @@ async def _prepare(address: HostPort, namespace: str, connect: Connect) -> None:
         raise _NotYetError(error.message) from error
     except RuntimeError as error:  # how the SDK's core reports a connection that failed
         raise _NotYetError(str(error)) from error
-
-
-async def _register_missing(client: Client) -> None:
-    known = await _registered(client)
-    wrong = [name for name in SearchAttribute if known.get(name, _KEYWORD) != _KEYWORD]
-    if wrong:
-        raise NotServingError(
-            f"Search attribute {', '.join(wrong)} exists in namespace {client.namespace!r} and is no keyword. "
-            "Remove it with `temporal operator search-attribute remove`, or name another namespace in "
-            "HOLDFAST_TEMPORAL_NAMESPACE."
-        )
-    missing = [name for name in SearchAttribute if name not in known]
-    if missing:
-        await _register(client, missing)
-        raise _NotYetError(f"search attribute {', '.join(missing)} is being registered")
-
-
-async def _registered(client: Client) -> dict[str, IndexedValueType.ValueType]:
-    listed = await client.operator_service.list_search_attributes(
-        ListSearchAttributesRequest(namespace=client.namespace), retry=False
-    )
-    return dict(listed.custom_attributes)
-
-
-async def _register(client: Client, names: Collection[SearchAttribute]) -> None:
-    request = AddSearchAttributesRequest(
-        namespace=client.namespace, search_attributes={str(name): _KEYWORD for name in names}
-    )
-    try:
-        await client.operator_service.add_search_attributes(request, retry=False)
-    except RPCError as error:
-        if error.status != RPCStatusCode.ALREADY_EXISTS:  # another `up` was faster
-            raise

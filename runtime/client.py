@@ -42,8 +42,9 @@ async def connect(
     address: HostPort | None = None,
     timeout: timedelta = CONNECT_TIMEOUT,  # noqa: ASYNC109 - part of the contract; kept with asyncio.timeout below
     runtime: Runtime | None = None,
+    namespace_exists: bool = True,
 ) -> Client:
-    """Return a client that has proved to reach its namespace.
+    """Return a client that has proved to reach its namespace; the server alone when that is to be made yet.
 
     The server is `settings.temporal_address`, else `address` (the local stack's, where one runs), else the local
     stack's usual port. Raises TemporalUnreachableError after `timeout` at the latest, and SettingsError for TLS files
@@ -67,9 +68,10 @@ async def connect(
                 identity=f"holdfast@{socket.gethostname()}:{os.getpid()}",
                 runtime=runtime,
             )
-            await client.workflow_service.describe_namespace(
-                DescribeNamespaceRequest(namespace=settings.temporal_namespace), retry=False
-            )
+            if namespace_exists:
+                await client.workflow_service.describe_namespace(
+                    DescribeNamespaceRequest(namespace=settings.temporal_namespace), retry=False
+                )
     except TimeoutError as error:
         reason = f"it did not answer within {format_duration(timeout)}"
         raise TemporalUnreachableError(unreachable(target, reason)) from error
@@ -120,7 +122,7 @@ def _target(settings: Settings, address: HostPort | None) -> str:
 def _refusal(target: HostPort, settings: Settings, error: RPCError) -> str:
     if error.status is RPCStatusCode.NOT_FOUND:
         return (
-            f"Temporal at {target} has no namespace {settings.temporal_namespace!r}. Create it there, "
+            f"Temporal at {target} has no namespace {settings.temporal_namespace!r}. Make it with `holdfast setup`, "
             "or name another in HOLDFAST_TEMPORAL_NAMESPACE."
         )
     if error.status in {RPCStatusCode.UNAUTHENTICATED, RPCStatusCode.PERMISSION_DENIED}:

@@ -12,6 +12,11 @@ from models.quantities import HostPort
 DEFAULT_TEMPORAL_PORT = 7233
 _PREFIX = "HOLDFAST_"
 _ENV_FILE = ".env"
+SECRETS = Path("/run/secrets")
+"""Where container engines put secrets, as files: a setting is also read from the file named like its variable, in
+lower case. The environment and `.env` win."""
+
+_NAME = "^[A-Za-z0-9_.-]+$"
 
 
 class SettingsError(Exception):
@@ -61,6 +66,9 @@ class Settings(BaseSettings):
     )
     worker_health_port: int = Field(default=0, ge=0, le=65535)
     worker_metrics_port: int = Field(default=0, ge=0, le=65535)
+    worker_metrics_host: str = Field(default="127.0.0.1", description="0.0.0.0 where Prometheus runs elsewhere")
+    deployment_name: str = Field(default="holdfast", pattern=_NAME, description="the Worker Deployment in Temporal")
+    build_id: str | None = Field(default=None, pattern=_NAME, description="this build; unset: workers have no version")
     keeper_health_port: int = Field(default=0, ge=0, le=65535)
 
     log_format: Literal["auto", "text", "json"] = "auto"
@@ -76,7 +84,7 @@ class Settings(BaseSettings):
 def load_settings() -> Settings:
     """Read the environment and `.env`. Raises SettingsError, which names every mistake at once."""
     try:
-        return Settings()
+        return Settings(_secrets_dir=SECRETS if SECRETS.is_dir() else None)
     except ValidationError as error:
         raise SettingsError("\n".join(_sentence(problem) for problem in error.errors())) from error
     except OSError as error:
@@ -88,7 +96,7 @@ def load_settings() -> Settings:
 def _sentence(problem: ErrorDetails) -> str:
     field = str(problem["loc"][0])
     name = f"{_PREFIX}{field.upper()}" if field in Settings.model_fields else field
-    where = f"in the environment or in {_ENV_FILE}"
+    where = f"in the environment, in {_ENV_FILE} or in {SECRETS}"
     return (
         f"{name} is {str(problem['input'])!r}; allowed is {_allowed(problem)}. Set it so {where}, or remove it there."
     )
@@ -99,6 +107,8 @@ def _allowed(problem: ErrorDetails) -> str:
     match problem["type"]:
         case "int_parsing" | "less_than_equal" | "greater_than_equal":
             return "a port, 1 to 65535, or 0 for any free one"
+        case "string_pattern_mismatch":
+            return "letters, digits, dots, dashes and underscores"
         case "bool_parsing":
             return "on or off"
         case "url_parsing" | "url_scheme":

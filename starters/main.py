@@ -21,13 +21,16 @@ from starters import (
     doctor,
     guard,
     history,
+    host,
     keeper,
     keys,
     orders,
     records,
+    setup,
     status,
     up,
     worker,
+    workers,
 )
 from starters.exits import CommandError, Exit
 from starters.session import VERB
@@ -60,6 +63,7 @@ def _options(
 
 app.add_typer(catalog.app, name="catalog")
 app.command("up")(up.up)
+app.command("setup")(setup.setup)
 app.command("doctor")(doctor.doctor)
 app.command("deploy")(deploy.deploy)
 app.command("status")(status.status)
@@ -71,6 +75,9 @@ app.command("audit")(audit.audit)
 app.add_typer(records.app, name="records")
 app.add_typer(guard.app, name="guard")
 app.command("worker")(worker.worker)
+app.add_typer(workers.app, name="workers")
+app.command("envoy")(host.envoy)
+app.command("restore")(host.restore)
 app.command("keeper")(keeper.keeper)
 app.add_typer(keys.app, name="keys")
 app.command("codec-server")(codec_server.codec_server)

@@ -10,8 +10,9 @@ from contextlib import asynccontextmanager, contextmanager
 from datetime import timedelta
 
 from temporalio.client import Client
+from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
 from temporalio.runtime import Runtime
-from temporalio.worker import Interceptor, Worker
+from temporalio.worker import Interceptor, Worker, WorkerDeploymentConfig
 
 from models.quantities import HostPort, format_duration
 from runtime.client import connect_when_up
@@ -38,6 +39,12 @@ FAREWELL = timedelta(seconds=15)
 """Beyond the drain, for cancelled activities to end and results to be sent; the SDK gives up on a server that is gone
 after about as long."""
 
+VERSIONING = VersioningBehavior.AUTO_UPGRADE
+"""What is open goes on with the build that is current. A rollout may wait for a person for days, and a guard lives for
+ever: pinned to the build they began with, they would stop being watched and taken back the moment its last worker went.
+What this asks of us is asked already: a change to a released workflow goes through `workflow.patched`, and the recorded
+histories replay. A workflow that is over within minutes may say `versioning_behavior=PINNED` itself."""
+
 logger = logging.getLogger(__name__)
 
 
@@ -63,13 +70,14 @@ async def run_workers(
     stopping = asyncio.Event()
     try:
         with _stopped_by_signals(stopping), serving_health(status, settings.worker_health_port) as health:
-            runtime, metrics = _metered_runtime(settings.worker_metrics_port)
+            runtime, metrics = _metered_runtime(settings)
             queues = ", ".join(str(group.queue) for group in groups)
             logger.info("Worker for %s started", queues, extra={"health": health, "metrics": metrics})
             client = await connect_when_up(settings, stopping, address=address, runtime=runtime)
             if client is not None:
                 async with Adapters(settings) as adapters:
-                    workers = [_worker(group, client, adapters, interceptors) for group in groups]
+                    version = _deployment(settings)
+                    workers = [_worker(group, client, adapters, interceptors, version) for group in groups]
                     async with _census(groups, client, runtime):
                         await _work(groups, workers, status, stopping)
             logger.info("Worker stopped")
@@ -124,13 +132,20 @@ async def _ended(tasks: Sequence[asyncio.Task[None]], bound: timedelta) -> None:
         os._exit(1)
 
 
-def _worker(group: Group, client: Client, adapters: Adapters, interceptors: Sequence[Interceptor]) -> Worker:
+def _worker(
+    group: Group,
+    client: Client,
+    adapters: Adapters,
+    interceptors: Sequence[Interceptor],
+    version: WorkerDeploymentConfig | None,
+) -> Worker:
     return Worker(
         client,
         task_queue=group.queue,
         workflows=group.workflows,
         activities=group.activities(adapters),
         interceptors=interceptors,
+        deployment_config=version,
         max_concurrent_activities=group.concurrent_activities,
         max_concurrent_workflow_tasks=group.concurrent_workflow_tasks,
         max_cached_workflows=group.cached_workflows,
@@ -138,6 +153,16 @@ def _worker(group: Group, client: Client, adapters: Adapters, interceptors: Sequ
         default_heartbeat_throttle_interval=HEARTBEAT_THROTTLE,
         graceful_shutdown_timeout=group.drain,
         sticky_queue_schedule_to_start_timeout=STICKY_PATIENCE,
+    )
+
+
+def _deployment(settings: Settings) -> WorkerDeploymentConfig | None:
+    if settings.build_id is None:
+        return None
+    return WorkerDeploymentConfig(
+        version=WorkerDeploymentVersion(deployment_name=settings.deployment_name, build_id=settings.build_id),
+        use_worker_versioning=True,
+        default_versioning_behavior=VERSIONING,
     )
 
 
@@ -163,8 +188,8 @@ def _stopped_by_signals(stopping: asyncio.Event) -> Iterator[None]:
             loop.remove_signal_handler(each)
 
 
-def _metered_runtime(port: int) -> tuple[Runtime, HostPort]:
-    address = f"127.0.0.1:{port or _free_port()}"
+def _metered_runtime(settings: Settings) -> tuple[Runtime, HostPort]:
+    address = f"{settings.worker_metrics_host}:{settings.worker_metrics_port or _free_port()}"
     return temporal_runtime(address), address
 
 

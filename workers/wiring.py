@@ -52,7 +52,7 @@ class Adapters:
 
     @cached_property
     def metric_sources(self) -> Mapping[str, MetricSource]:
-        metrics = EnvoyMetrics(self._envoy_admin)
+        metrics = EnvoyMetrics(envoy_admin(self._settings))
         self._opened.push_async_callback(metrics.aclose)
         return {"envoy": metrics}
 
@@ -68,7 +68,7 @@ class Adapters:
 
     @cached_property
     def envoy_router(self) -> EnvoyRouter:
-        router = EnvoyRouter(self._home / "envoy", self._envoy_admin)
+        router = EnvoyRouter(self._home / "envoy", envoy_admin(self._settings))
         self._opened.push_async_callback(router.aclose)
         return router
 
@@ -83,16 +83,17 @@ class Adapters:
         self._opened.push_async_callback(_cancelled, asyncio.create_task(migrate_when_up(store)))
         return store
 
-    @property
-    def _envoy_admin(self) -> HostPort:
-        if self._settings.envoy_admin:
-            return self._settings.envoy_admin
-        if not self._settings.envoy_admin_port:
-            raise EnvoyUnknownError(
-                "Envoy's admin interface is not known, as HOLDFAST_ENVOY_ADMIN_PORT is 0. "
-                "Set HOLDFAST_ENVOY_ADMIN to its address, like 127.0.0.1:19901."
-            )
-        return f"127.0.0.1:{self._settings.envoy_admin_port}"
+
+def envoy_admin(settings: Settings) -> HostPort:
+    """Raises EnvoyUnknownError."""
+    if settings.envoy_admin:
+        return settings.envoy_admin
+    if not settings.envoy_admin_port:
+        raise EnvoyUnknownError(
+            "Envoy's admin interface is not known, as HOLDFAST_ENVOY_ADMIN_PORT is 0. "
+            "Set HOLDFAST_ENVOY_ADMIN to its address, like 127.0.0.1:19901."
+        )
+    return f"127.0.0.1:{settings.envoy_admin_port}"
 
 
 async def _cancelled(task: asyncio.Task[None]) -> None:

@@ -71,7 +71,7 @@ def test_a_setting_that_cannot_be_used_is_named_with_what_is_allowed(tmp_path: P
 
     assert run.returncode == 2
     assert run.stdout == ""
-    mend = "Set it so in the environment or in .env, or remove it there."
+    mend = "Set it so in the environment, in .env or in /run/secrets, or remove it there."
     assert run.stderr.splitlines() == [
         f"holdfast: HOLDFAST_UI_PORT is 'x'; allowed is a port, 1 to 65535, or 0 for any free one. {mend}",
         f"HOLDFAST_LOG_FORMAT is 'xml'; allowed is 'auto', 'text' or 'json'. {mend}",
