@@ -11,7 +11,8 @@ in a history), one after another: the same number on each queue, with inputs and
 does nothing. It has no message, child, search attribute, second workflow or decision. Both kinds are served by the same
 five workers, which have the product's own options and run in this process; both kinds have as many under way; which
 goes first alternates. The bare activity is cheaper than the cheapest of ours: what the ratio leaves out is in favour of
-the bare workflow.
+the bare workflow. On a machine with other work the rates are the machine's; `processors` is the
+same ratio by the time that processors worked for each, of workers, server and database together.
 
 Memory is the resident memory of a process that runs the rollouts' worker alone, before and after so many rollouts came
 to wait at a gate: once with room for all of them in its cache, once with the product's own limit.
@@ -27,6 +28,7 @@ import os
 import statistics
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict
 
 from benchmarks.memory_world import MemoryWorld
 from benchmarks.rollouts_memory import PRODUCT_LIMIT, Memory, measure_memory
@@ -85,15 +87,16 @@ async def _measure(database: Database, options: argparse.Namespace) -> tuple[dic
 
 
 def _tell(database: Database, rates: dict[str, Rates], memory: Sequence[Memory]) -> None:
-    head = ("bare/s", "rollouts/s", "ratio", "from-to", "activities", "events of a rollout")
+    head = ("bare/s", "rollouts/s", "ratio", "from-to", "processors", "activities", "events of a rollout")
     print(f"\n{database:<12}" + "".join(f"{word:>12}" for word in head[:-1]) + f"{head[-1]:>21}")
     for plan, each in rates.items():
         ratios = [one.ratio for one in each.rounds]
         cells = (
-            f"{statistics.median(one.bare for one in each.rounds):.2f}",
-            f"{statistics.median(one.rollouts for one in each.rounds):.2f}",
+            f"{statistics.median(1 / one.bare.seconds for one in each.rounds):.2f}",
+            f"{statistics.median(1 / one.rollout.seconds for one in each.rounds):.2f}",
             f"{each.ratio:.2f}",
             f"{min(ratios):.2f}-{max(ratios):.2f}",
+            f"{each.computed_ratio:.2f}",
             f"{each.bare_calls}",
         )
         print(f"{plan:<12}" + "".join(f"{cell:>12}" for cell in cells) + f"{each.events:>21}")
@@ -109,11 +112,8 @@ def _as_json(rates: dict[str, Rates], memory: Sequence[Memory]) -> dict[str, obj
         "rates": {
             plan: {
                 "ratio": each.ratio,
-                "ratios": [one.ratio for one in each.rounds],
-                "bare_per_second": [one.bare for one in each.rounds],
-                "rollouts_per_second": [one.rollouts for one in each.rounds],
-                "worker_seconds_per_bare": statistics.median(one.bare_seconds for one in each.rounds),
-                "worker_seconds_per_rollout": statistics.median(one.rollout_seconds for one in each.rounds),
+                "processor_ratio": each.computed_ratio,
+                "rounds": [asdict(one) for one in each.rounds],
                 "activities": each.bare_calls,
                 "events": each.events,
             }

@@ -1,15 +1,17 @@
 """Rollouts per second, bare workflows per second, and how large a rollout's history becomes."""
 
 import asyncio
+import os
 import statistics
 import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
+import psutil
 from temporalio.api.history.v1 import HistoryEvent
 from temporalio.client import Client, WorkflowHandle
 
@@ -51,17 +53,32 @@ class Size:
 
 
 @dataclass(frozen=True)
-class Round:
-    """Workflows per second, and how long the workers' process computed for each."""
+class Cost:
+    """How long one workflow took when as many as asked for were under way, and how long processors worked for it."""
 
-    bare: float
-    rollouts: float
-    bare_seconds: float
-    rollout_seconds: float
+    seconds: float
+    in_workers: float
+    in_server: float
+
+    @property
+    def computed(self) -> float:
+        return self.in_workers + self.in_server
+
+
+@dataclass(frozen=True)
+class Round:
+    bare: Cost
+    rollout: Cost
 
     @property
     def ratio(self) -> float:
-        return self.rollouts / self.bare
+        """Rollouts per second against bare workflows per second."""
+        return self.bare.seconds / self.rollout.seconds
+
+    @property
+    def computed_ratio(self) -> float:
+        """The same for a machine that does nothing else: by the processors' time, which others do not lengthen."""
+        return self.bare.computed / self.rollout.computed
 
 
 @dataclass(frozen=True)
@@ -73,6 +90,10 @@ class Rates:
     @property
     def ratio(self) -> float:
         return statistics.median(each.ratio for each in self.rounds)
+
+    @property
+    def computed_ratio(self) -> float:
+        return statistics.median(each.computed_ratio for each in self.rounds)
 
     @property
     def events(self) -> int:
@@ -159,15 +180,12 @@ async def measure(
             await stand.bare(calls, count, flight)
 
         turns = (ours, bare) if number % 2 else (bare, ours)
-        took = {turn.__name__: await _timed(turn) for turn in turns}
-        (bare_took, bare_cpu), (ours_took, ours_cpu) = took["bare"], took["ours"]
-        one = Round(
-            bare=count / bare_took,
-            rollouts=count / ours_took,
-            bare_seconds=bare_cpu / count,
-            rollout_seconds=ours_cpu / count,
+        costs = {turn.__name__: await _cost(turn, count) for turn in turns}
+        one = Round(bare=costs["bare"], rollout=costs["ours"])
+        say(
+            f"  {1 / one.bare.seconds:6.2f} bare/s  {1 / one.rollout.seconds:6.2f} rollouts/s  ratio {one.ratio:.2f}, "
+            f"of processor time {one.computed_ratio:.2f}, load average {os.getloadavg()[0]:.1f}"
         )
-        say(f"  {one.bare:6.2f} bare/s  {one.rollouts:6.2f} rollouts/s  {one.ratio:.2f}")
         measured.append(one)
     sizes = [await stand.size(handle) for handle in handles[-flight:]]
     return Rates(rounds=tuple(measured), sizes=tuple(sizes), bare_calls=len(typical.calls))
@@ -207,10 +225,24 @@ async def _in_flight(one: Callable[[], Awaitable[Any]], count: int, flight: int)
     return await asyncio.gather(*(in_place() for _ in range(count)))
 
 
-async def _timed(turn: Callable[[], Awaitable[None]]) -> tuple[float, float]:
-    began, computed = time.monotonic(), time.process_time()
+async def _cost(turn: Callable[[], Awaitable[None]], count: int) -> Cost:
+    began, workers, server = time.monotonic(), time.process_time(), _children_computed()
     await turn()
-    return time.monotonic() - began, time.process_time() - computed
+    return Cost(
+        seconds=(time.monotonic() - began) / count,
+        in_workers=(time.process_time() - workers) / count,
+        in_server=(_children_computed() - server) / count,
+    )
+
+
+def _children_computed() -> float:
+    """Seconds of processor time of Temporal and its database, which are this process' only children."""
+    used = 0.0
+    for child in psutil.Process().children(recursive=True):
+        with suppress(psutil.Error):
+            times = child.cpu_times()
+            used += times.user + times.system
+    return used
 
 
 def _calls(events: list[HistoryEvent]) -> tuple[BareCall, ...]:
