@@ -41,6 +41,7 @@ EVENTS_AT_MOST = 2000
 
 def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
+    sys.dont_write_bytecode = False  # as installed: the sandbox would compile workflow code for every workflow
     databases = [Database(options.server)] if options.server else list(Database)
     found = {database: asyncio.run(_measure(database, options)) for database in databases}
     if options.json:
