@@ -1,4 +1,4 @@
-"""What the platform adds to bare Temporal, and what open rollouts take: `make bench-rollouts`, about ten minutes.
+"""What the platform adds to bare Temporal, and what open rollouts take: `make bench-rollouts`, up to an hour.
 
 Rollouts per second are held against bare workflows per second, in turns of seconds, in one run, on one server, with the
 same workers. Everything around a rollout answers at once from memory, so that what is measured is the platform: the
