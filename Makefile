@@ -44,6 +44,10 @@ footprint: setup
 exit-codes: setup
 	@$(BIN)/python -m benchmarks.exit_codes
 
+# Rollouts per second against bare workflows, memory of open ones, events of a history; `ARGS=--json`, `ARGS=--help`.
+bench-rollouts: setup
+	@$(BIN)/python -m benchmarks.rollouts $(ARGS)
+
 # Takes the pictures in docs/images/ from real rollouts; ui.png wants chromium.
 pictures: setup
 	@$(BIN)/python -m docs.images.make

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from concurrent.futures import BrokenExecutor
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Self, cast
 
 from temporalio import activity
@@ -60,13 +61,17 @@ class _Unreadable:
 class _Converter(DataConverter):
     def with_context(self, context: SerializationContext) -> Self:
         if isinstance(context, ActivitySerializationContext):
-            for_activity = _ActivityConverter(
-                payload_converter_class=self.payload_converter_class,
-                payload_codec=self.payload_codec,
-                failure_converter_class=self.failure_converter_class,
-            )
-            return cast("Self", for_activity)
+            return cast("Self", self._for_activities)
         return super().with_context(context)
+
+    @cached_property
+    def _for_activities(self) -> "_ActivityConverter":
+        """One for all of them: the SDK asks three times for each payload, and making one takes as long as using it."""
+        return _ActivityConverter(
+            payload_converter_class=self.payload_converter_class,
+            payload_codec=self.payload_codec,
+            failure_converter_class=self.failure_converter_class,
+        )
 
 
 class _ActivityConverter(DataConverter):

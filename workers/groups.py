@@ -48,7 +48,7 @@ GROUPS = (
     Group(
         queue=TaskQueue.ROLLOUTS,
         why="Decisions only. Few tasks at once: after a restart every open rollout replays, and a task may take 2 s, "
-        "so threads that share one interpreter must not be many. A cached rollout was measured at 0.15 MB.",
+        "so threads that share one interpreter must not be many. A cached rollout was measured at 0.2 MB.",
         workflows=(Rollout,),
         concurrent_workflow_tasks=8,
         cached_workflows=500,

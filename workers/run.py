@@ -77,7 +77,7 @@ async def run_workers(
             if client is not None:
                 async with Adapters(settings) as adapters:
                     version = _deployment(settings)
-                    workers = [_worker(group, client, adapters, interceptors, version) for group in groups]
+                    workers = [build_worker(group, client, adapters, interceptors, version) for group in groups]
                     async with _census(groups, client, runtime):
                         await _work(groups, workers, status, stopping)
             logger.info("Worker stopped")
@@ -132,13 +132,14 @@ async def _ended(tasks: Sequence[asyncio.Task[None]], bound: timedelta) -> None:
         os._exit(1)
 
 
-def _worker(
+def build_worker(
     group: Group,
     client: Client,
     adapters: Adapters,
-    interceptors: Sequence[Interceptor],
-    version: WorkerDeploymentConfig | None,
+    interceptors: Sequence[Interceptor] = (),
+    version: WorkerDeploymentConfig | None = None,
 ) -> Worker:
+    """The worker of one group, as production runs it."""
     return Worker(
         client,
         task_queue=group.queue,
