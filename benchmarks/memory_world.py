@@ -15,6 +15,7 @@ from activities.leases import LeaseActivities
 from activities.records import RecordActivities
 from activities.traffic import TrafficActivities
 from models.deployment import DeploySpec, Instance
+from models.fence import Fence
 from models.ids import ServiceRef, Version
 from models.judgement import MetricSnapshot, MetricsSpec, Outcome, Verdict, Watch
 from models.keeper import LeaseKey, LeaseStanding, LeaseState
@@ -95,23 +96,38 @@ class MemoryWorld:
         )
 
     async def start(
-        self, ref: ServiceRef, version: Version, spec: DeploySpec, progress: Progress
+        self, ref: ServiceRef, version: Version, spec: DeploySpec, progress: Progress, fence: Fence | None = None
     ) -> tuple[Instance, ...]:
         return await self.scale(ref, version, spec, spec.instances, progress)
 
     async def scale(
-        self, ref: ServiceRef, version: Version, spec: DeploySpec, instances: int, progress: Progress
+        self,
+        ref: ServiceRef,
+        version: Version,
+        spec: DeploySpec,
+        instances: int,
+        progress: Progress,
+        fence: Fence | None = None,
     ) -> tuple[Instance, ...]:
         self._sites[ref].alive[version] = instances
         return tuple(_instance(version, slot) for slot in range(instances))
 
-    async def stop(self, ref: ServiceRef, version: Version, spec: DeploySpec, progress: Progress) -> None:
+    async def stop(
+        self, ref: ServiceRef, version: Version, spec: DeploySpec, progress: Progress, fence: Fence | None = None
+    ) -> None:
         self._sites[ref].alive.pop(version, None)
 
     async def current(self, ref: ServiceRef, spec: TrafficSpec) -> TrafficSplit | None:
         return self._sites[ref].split
 
-    async def apply(self, ref: ServiceRef, spec: TrafficSpec, split: TrafficSplit, backends: Sequence[Backend]) -> None:
+    async def apply(
+        self,
+        ref: ServiceRef,
+        spec: TrafficSpec,
+        split: TrafficSplit,
+        backends: Sequence[Backend],
+        fence: Fence | None = None,
+    ) -> None:
         self._sites[ref].split = split
 
     async def give_back(

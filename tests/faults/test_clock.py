@@ -44,9 +44,9 @@ def test_a_clock_that_jumps_by_an_hour_neither_ends_nor_prolongs_a_bake(
     after the jump, so that it is judged on the new clock.
     """
     offset.write_text("+0")
-    shop = platform.shop(
-        instances=1, min_requests=10, strategy={"steps": [{"weight": "50%", "bake": f"{BAKE.seconds}s"}], "lease": "6s"}
-    )
+    bake = f"{BAKE.seconds}s" if outcome == "promoted" else "60s"
+    strategy = {"steps": [{"weight": "50%", "bake": bake}], "lease": "6s"}
+    shop = platform.shop(instances=1, min_requests=10, strategy=strategy)
     platform.deploy(shop, "v1")
     with platform.deploying(shop, version) as deploying:
         platform.until_weight(shop, "50%")

@@ -84,7 +84,7 @@ def test_records_that_are_locked_throughout_delay_nothing_and_are_written_afterw
 
 
 def test_records_that_are_removed_in_the_middle_are_made_anew(faulty_platform: Platform) -> None:
-    shop = a_shop(faulty_platform)
+    shop = a_shop(faulty_platform, bake="60s")
     faulty_platform.deploy(shop, "v1")
     with faulty_platform.traffic(shop, rate=20), faulty_platform.deploying(shop, "v3") as deploying:
         until(lambda: recorded(faulty_platform, shop).get("version") == "v3", "the rollout in the records")
@@ -102,7 +102,7 @@ def test_a_temporal_database_that_is_locked_for_20_s_holds_a_canary_up_and_chang
     faulty_platform: Platform,
 ) -> None:
     """The lease of 30 s bears it: the weights stay, and each rollout goes on from where it was."""
-    versions = {a_shop(faulty_platform, bake="15s"): version for version in ("v2", "v3")}
+    versions = {a_shop(faulty_platform, bake): version for version, bake in (("v2", "15s"), ("v3", "60s"))}
     for shop in versions:
         faulty_platform.deploy(shop, "v1")
     with ExitStack() as stack:

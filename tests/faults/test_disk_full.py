@@ -25,8 +25,8 @@ def platform(tmp_path_factory: pytest.TempPathFactory, temporal_cli: Path) -> It
             small.end()
 
 
-def a_shop(platform: Platform) -> Shop:
-    return platform.shop(instances=1, strategy={"steps": [{"weight": "50%", "bake": "8s"}], "lease": "6s"})
+def a_shop(platform: Platform, bake: str = "8s") -> Shop:
+    return platform.shop(instances=1, strategy={"steps": [{"weight": "50%", "bake": bake}], "lease": "6s"})
 
 
 def begin(platform: Platform, shop: Shop, version: str) -> int:
@@ -48,7 +48,7 @@ def test_a_disk_that_fills_up_in_the_middle_of_a_canary_and_has_room_again(platf
     """No lease can be renewed, so the keeper takes both candidates off. Once there is room, be it the little that the
     keeper had held back for that, the rollouts give them their share again and go on.
     """
-    versions = {a_shop(platform): version for version in ("v2", "v3")}
+    versions = {a_shop(platform, bake): version for version, bake in (("v2", "8s"), ("v3", "60s"))}
     for shop in versions:
         platform.deploy(shop, "v1")
     for shop, version in versions.items():
