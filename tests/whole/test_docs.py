@@ -27,6 +27,7 @@ RUN_ELSEWHERE = {
     "make keeper": "tests/keeper/ holds the same promise, with fewer canaries",
     "make check": "it is what the CI runs",
     "make test": "it is what runs this",
+    "make crash": "make test runs a part of it",
     "make exit-codes": "tests/whole/test_exit_codes.py runs it",
     "make pictures": "it changes the pages' own pictures",
 }
