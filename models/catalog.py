@@ -51,7 +51,7 @@ class CanaryPlan(Written):
     """A new version takes over the traffic step by step, judged all the while."""
 
     strategy: Literal["canary"] = "canary"
-    steps: tuple[CanaryStep, ...] = Field(min_length=1)
+    steps: tuple[CanaryStep, ...] = Field(min_length=1, max_length=50)
     judge: JudgeSpec = Field(default_factory=JudgeSpec)
     scale_down_delay: ScaleDownDelay = timedelta(0)
     lease: LeaseDuration = timedelta(seconds=30)
@@ -109,6 +109,10 @@ RolloutPlan = Annotated[
 ]
 
 
+MOST_BATCHES = 32
+"""Of a rolling rollout: a batch takes about 50 events of a workflow's history, which is to stay under 2,000."""
+
+
 class Service(Written):
     """One service: where it runs, how traffic reaches it, what judges it and how it is rolled out."""
 
@@ -118,6 +122,19 @@ class Service(Written):
     metrics: MetricsSpec = Field(default_factory=EnvoyMetrics)
     rollout: RolloutPlan
     guard: GuardSpec = Field(default_factory=GuardSpec)
+
+    @model_validator(mode="after")
+    def _batches_are_not_too_many(self) -> "Service":
+        plan = self.rollout
+        if isinstance(plan, RollingPlan) and -(-self.deploy.instances // plan.batch) > MOST_BATCHES:
+            allowed = f"{-(-self.deploy.instances // MOST_BATCHES)} or more"
+            raise MistakeError(
+                f"{self.deploy.instances} instances in batches of {plan.batch} are more than {MOST_BATCHES} batches; "
+                f"allowed is {allowed}",
+                at=("rollout", "batch"),
+                allowed=allowed,
+            )
+        return self
 
 
 class Catalog(Written):

@@ -143,6 +143,22 @@ def a_plan(written: dict[str, JsonValue]) -> CanaryPlan | BlueGreenPlan | Rollin
     return plan
 
 
+def test_a_rolling_rollout_has_32_batches_at_most() -> None:
+    def a_service(instances: int, batch: int) -> Service:
+        written = {
+            "deploy": {"command": ["run", "{port}"], "instances": instances},
+            "traffic": {"listen": "127.0.0.1:18080"},
+            "rollout": {"strategy": "rolling", "bake": "1m", "batch": batch},
+        }
+        return Service.model_validate(written)
+
+    assert a_service(100, 4).deploy.instances == 100
+    with pytest.raises(
+        ValidationError, match=r"100 instances in batches of 3 are more than 32 .* allowed is 4 or more"
+    ):
+        a_service(100, 3)
+
+
 def test_two_services_cannot_listen_on_one_address() -> None:
     shop = a_service(listen="127.0.0.1:80")
     with pytest.raises(ValidationError, match=r"services a and b both listen on 127\.0\.0\.1:80"):
