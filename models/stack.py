@@ -11,7 +11,8 @@ from models.quantities import HostPort
 class StackRecord(Payload):
     """Written by `holdfast up` once everything serves, removed when it has stopped.
 
-    `pid` and `process_started` (Unix time, seconds) together name the process: a pid alone may have been reused.
+    `pid` and `process_started` (seconds, by a clock that nobody sets) together name the process: a pid alone may have
+    been reused.
     """
 
     pid: int

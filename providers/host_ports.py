@@ -1,8 +1,10 @@
 """Ports and processes of this host."""
 
 import itertools
+import os
 import random
 import socket
+from pathlib import Path
 
 import psutil
 
@@ -53,20 +55,32 @@ def holder_of(port: int) -> str | None:
 
 
 def process_started(pid: int) -> float | None:
-    """When the process began, in Unix seconds; None when there is none."""
+    """When the process began, in seconds; None when there is none.
+
+    On Linux since the host's boot, which no change of the wall clock moves; elsewhere Unix time.
+    """
     try:
         process = psutil.Process(pid)
         if process.status() == psutil.STATUS_ZOMBIE:
             return None
-        return process.create_time()
+        return _since_boot(pid) or process.create_time()
     except psutil.Error:
         return None
+
+
+def _since_boot(pid: int) -> float | None:
+    """Field 22 of /proc/PID/stat (proc_pid_stat(5)); the name before it may hold anything, in parentheses."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return None
+    return int(fields[22 - 3]) / os.sysconf("SC_CLK_TCK")
 
 
 def is_same_process(pid: int, started: float) -> bool:
     """Whether the process that began then still runs: a pid alone may have been given to another since."""
     now = process_started(pid)
-    # The system counts from boot, so that a corrected clock moves what it reports a little.
+    # Where the system tells Unix time only, a corrected clock moves what it reports a little.
     return now is not None and abs(now - started) < _CLOCK_STEP
 
 

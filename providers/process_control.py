@@ -56,7 +56,7 @@ def live_records(folder: VersionFolder) -> list[InstanceRecord]:
                 nonce=nonce,
                 started_at=datetime.fromtimestamp(began, UTC),
                 pid=process.pid,
-                process_started=began,
+                process_started=process_started(process.pid),
             )
             folder.write(record)
             found.append(record)
@@ -89,7 +89,7 @@ def _is_foreign(pid: int, record: InstanceRecord) -> bool:
         mark = holder.environ().get(MARK)
         if mark:
             return not mark.endswith(record.nonce)
-        return holder.create_time() < (record.process_started or 0.0) - _CLOCK_STEP
+        return (process_started(pid) or 0.0) < (record.process_started or 0.0) - _CLOCK_STEP
     except psutil.Error:
         return False
 

@@ -35,8 +35,9 @@ class Wanted(Payload):
 class InstanceRecord(Payload):
     """One slot of a version. Without a pid, the process may or may not have been started: its mark tells.
 
-    `process_started` is Unix time in seconds; a pid alone may have been given to another process since. `ending` is
-    set before the instance is told to end: it may answer a little longer, but is not to be counted on.
+    `process_started` is as `host_ports.process_started` tells it; a pid alone may have been given to another process
+    since. `ending` is set before the instance is told to end: it may answer a little longer, but is not to be counted
+    on.
     """
 
     slot: int

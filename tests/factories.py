@@ -12,6 +12,8 @@ from models.traffic import EnvoyTraffic
 
 SHOP = ServiceRef(environment="local", service="shop")
 WHEN = datetime(2026, 1, 1, tzinfo=UTC)
+SERVER_STARTS_WITHIN = timedelta(minutes=1)
+"""On a busy machine; the SDK would give a server five seconds."""
 
 
 def a_step(weight: float = 10.0, bake: float = 30.0, *, approval: bool = False) -> CanaryStep:

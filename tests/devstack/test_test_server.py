@@ -9,6 +9,7 @@ from temporalio.worker import Worker
 from devstack.errors import ObtainError
 from devstack.test_server import find_test_server
 from tests.devstack.waiting_workflow import Waits
+from tests.factories import SERVER_STARTS_WITHIN
 
 THIRTY_DAYS = timedelta(days=30).total_seconds()
 
@@ -17,7 +18,9 @@ THIRTY_DAYS = timedelta(days=30).total_seconds()
 async def test_thirty_days_pass_in_seconds_on_the_server_that_is_obtained() -> None:
     server = await find_test_server(cache_dir=None, say=print)
     async with (
-        await WorkflowEnvironment.start_time_skipping(test_server_existing_path=str(server)) as environment,
+        await WorkflowEnvironment.start_time_skipping(
+            test_server_existing_path=str(server), test_server_startup_timeout=SERVER_STARTS_WITHIN
+        ) as environment,
         Worker(environment.client, task_queue="q", workflows=[Waits]),
     ):
         slept = await environment.client.execute_workflow(Waits.run, THIRTY_DAYS, id="w", task_queue="q")

@@ -9,6 +9,7 @@ import pytest_asyncio
 from temporalio.testing import WorkflowEnvironment
 
 from models.quantities import HostPort
+from tests.factories import SERVER_STARTS_WITHIN
 
 
 @asynccontextmanager
@@ -19,6 +20,7 @@ async def running_temporal(cli: Path, port: int | None = None, database: Path | 
         dev_server_existing_path=str(cli),
         dev_server_database_filename=str(database) if database else None,
         dev_server_log_level="error",
+        dev_server_startup_timeout=SERVER_STARTS_WITHIN,
     ) as environment:
         yield environment.client.service_client.config.target_host
 

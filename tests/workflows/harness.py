@@ -21,14 +21,11 @@ from models.ids import ServiceRef, rollout_id
 from models.rollout import Acknowledgement, Instruction, Phase, RolloutRequest, RolloutResult, RolloutState
 from models.temporal_names import SearchAttribute, TaskQueue
 from runtime.plugin import holdfast_plugin
-from tests.factories import a_request
+from tests.factories import SERVER_STARTS_WITHIN, a_request
 from tests.workflows.world import FakeWorld, Worlds
 from workflows.recording import Recording
 from workflows.rollout import Rollout
 from workflows.service_guard import ServiceGuard
-
-PATIENCE = timedelta(minutes=1)
-"""For a server to start on a busy machine; the SDK would give it five seconds."""
 
 ADA = Instruction(by="ada")
 Handle = WorkflowHandle[Rollout, RolloutResult]
@@ -95,7 +92,7 @@ async def running_bench(test_server: Path) -> AsyncIterator[Bench]:
     async with _bench_on(
         await WorkflowEnvironment.start_time_skipping(
             test_server_existing_path=str(test_server),
-            test_server_startup_timeout=PATIENCE,
+            test_server_startup_timeout=SERVER_STARTS_WITHIN,
             plugins=[holdfast_plugin()],
         )
     ) as bench:
@@ -107,7 +104,9 @@ async def running_real_bench(temporal_cli: Path) -> AsyncIterator[Bench]:
     """A bench on a real server, whose clock is the wall's."""
     async with _bench_on(
         await WorkflowEnvironment.start_local(
-            dev_server_existing_path=str(temporal_cli), dev_server_startup_timeout=PATIENCE, plugins=[holdfast_plugin()]
+            dev_server_existing_path=str(temporal_cli),
+            dev_server_startup_timeout=SERVER_STARTS_WITHIN,
+            plugins=[holdfast_plugin()],
         )
     ) as bench:
         yield bench

@@ -23,7 +23,7 @@ from models.temporal_names import TaskQueue
 from records.errors import RecordsError
 from records.store import RecordStore
 from runtime.plugin import holdfast_plugin
-from tests.factories import SHOP
+from tests.factories import SERVER_STARTS_WITHIN, SHOP
 from tests.records.factories import a_record, an_entry
 from tests.workflows.bookkeeping_workflow import Chronicle, SampleChronicle
 from tests.workflows.harness import until
@@ -88,7 +88,9 @@ class Desk:
 @pytest_asyncio.fixture
 async def desk(test_server: Path, tmp_path: Path) -> AsyncIterator[Desk]:
     environment = await WorkflowEnvironment.start_time_skipping(
-        test_server_existing_path=str(test_server), plugins=[holdfast_plugin()]
+        test_server_existing_path=str(test_server),
+        test_server_startup_timeout=SERVER_STARTS_WITHIN,
+        plugins=[holdfast_plugin()],
     )
     async with environment, RecordStore(None, tmp_path) as store:
         flaky = Flaky(store, environment.get_current_time)
