@@ -173,11 +173,11 @@ def _stopped_by_signals(stopping: asyncio.Event) -> Iterator[None]:
     signals = (signal.SIGTERM, signal.SIGINT)
 
     def stop(received: signal.Signals) -> None:
-        logger.info("Stopping on %s: taking no new work, finishing what runs", received.name)
         for each in signals:
             # The kernel's own default from now on, so that a second signal ends even a process that is stuck.
             loop.remove_signal_handler(each)
             signal.signal(each, signal.SIG_DFL)
+        logger.info("Stopping on %s: taking no new work, finishing what runs", received.name)
         stopping.set()
 
     for each in signals:

@@ -18,6 +18,7 @@ from examples.shop.tally import UNKNOWN, Tally
 
 MAX_RATE = 500.0
 _TIMEOUT = httpx.Timeout(5.0)
+_FAREWELL_SECONDS = 5.0
 _REPORT_SECONDS = 0.5
 _VERSION_HEADER = "x-holdfast-version"
 _FIRST_ERROR = 400
@@ -67,7 +68,10 @@ class Traffic:
                     self._send(client)
                 sent = due
                 await _wait(stop, start + sent / self._rate - time.monotonic())
-            await asyncio.gather(*self._under_way)
+            if self._under_way:
+                _, late = await asyncio.wait(self._under_way, timeout=_FAREWELL_SECONDS)
+                for request in late:  # told as unfinished
+                    request.cancel()
 
     def _send(self, client: httpx.AsyncClient) -> None:
         self._tally.sent()
