@@ -122,10 +122,10 @@ class Rollout:
         await self._books.end()
 
     def _lease_outcome(self) -> LeaseOutcome:
-        """A version that people or a successor took back may come again at once: it was not found to be bad."""
+        """A version that users never met, or that people took back, may come again at once: it was not found bad."""
         state = self._journal.state
         asked_for = self._orders.aborted() or self._cancelled is not None
-        if state.phase is Phase.ROLLED_BACK and not asked_for:
+        if state.phase is Phase.ROLLED_BACK and state.exposed_at and not asked_for:
             return LeaseOutcome.ROLLED_BACK
         return LeaseOutcome.PROMOTED if state.phase is Phase.PROMOTED else LeaseOutcome.FAILED
 

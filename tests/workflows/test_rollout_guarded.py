@@ -85,6 +85,17 @@ async def test_a_version_that_a_person_took_back_may_come_again_at_once(bench: B
     assert result.outcome is Phase.PROMOTED
 
 
+async def test_a_version_that_never_had_traffic_may_come_again_at_once(bench: Bench) -> None:
+    world = FakeWorld()
+    world.fail("start v2", "not ready")
+    handle = await bench.start(world)
+    first = await handle.result()
+    result = await (await again(bench, world, handle)).result()
+
+    assert first.outcome is Phase.ROLLED_BACK
+    assert result.outcome is Phase.PROMOTED
+
+
 async def test_a_rollout_that_was_ended_by_force_does_not_lock_the_next_one_out(bench: Bench) -> None:
     world = FakeWorld()
     world.endless.add("watch")
