@@ -151,7 +151,7 @@ async def test_a_lease_is_renewed_while_its_weight_takes_long_to_be_set() -> Non
     keeper = FakeKeeper()
 
     class SlowRouter(Router):
-        async def apply(self, *asked: object) -> None:
+        async def apply(self, *asked: object, **named: object) -> None:
             await asyncio.sleep(0.6)
 
     async def answers() -> bool:
