@@ -1,0 +1,113 @@
+"""Evidence about a version: how it is weighed, what is known of its noise, and what has been seen so far."""
+
+from enum import StrEnum
+
+from pydantic import Field
+
+from models.base import Payload, Written
+
+
+class EvidenceSpec(Written):
+    """What counts as worse, what counts as good enough, and how often either may be said in error.
+
+    Rates are shares of a version's requests, so that 0.01 is 1%.
+    """
+
+    delta: float = Field(
+        default=0.0, ge=0, le=10, description="a version up to 1 + delta times as bad as the stable one is not worse"
+    )
+    alpha: float = Field(
+        default=0.01, gt=0, lt=1, description="how often a version that is not worse may be rolled back, at most"
+    )
+    tolerance: float = Field(
+        default=0.5, gt=0, le=100, description="a version must be shown to be under 1 + tolerance times as bad"
+    )
+    beta: float = Field(default=0.05, gt=0, lt=1, description="how often a version over that may be promoted, at most")
+    negligible: float = Field(
+        default=0.005, gt=0, lt=1, description="a rate below which nobody cares how the stable version does"
+    )
+
+
+class Noise(Payload):
+    """What a version's rate does by itself, without being better or worse; learnt from a version beside itself."""
+
+    own: float = Field(
+        default=0.0, description="long-run variance of the difference of two groups' relative rates, per minute"
+    )
+    burst: float = Field(
+        default=0.0, description="the largest burst that is no accident of small numbers, in minutes' worth of errors"
+    )
+    rate: float = Field(default=0.0, description="the share of requests that were bad")
+    minutes: float = Field(default=0.0, description="how much was looked at; 0: nothing, all of this is assumed")
+
+
+class Pooled(Payload):
+    """What was counted and is not weighed yet: a handful of requests tell little of how two versions share failures."""
+
+    minutes: float = 0.0
+    candidate_requests: float = 0.0
+    candidate_bad: float = 0.0
+    stable_requests: float = 0.0
+    stable_bad: float = 0.0
+
+
+class Evidence(Payload):
+    """Everything known of one count metric, such as errors of requests: a worker that takes over goes on from here.
+
+    `worse`, `fine` and `low` hold logarithms, one for each alternative that is weighed: those of the candidate being
+    worse than the stable version, of its not being too bad, and of its rate being negligible.
+    """
+
+    worse: tuple[float, ...] = ()
+    fine: tuple[float, ...] = ()
+    low: tuple[float, ...] = ()
+    minutes: float = Field(default=0.0, description="time in which both versions were seen, as far as it is weighed")
+    pooled: Pooled = Pooled()
+    candidate_requests: float = 0.0
+    candidate_bad: float = 0.0
+    stable_requests: float = 0.0
+    stable_bad: float = 0.0
+    recent_minutes: float = Field(default=0.0, description="with the next two: traffic of late, fading")
+    recent_candidate: float = 0.0
+    recent_stable: float = 0.0
+    unusable: int = Field(default=0, description="readings that made no sense or had nothing, and were left out")
+
+
+class Change(Payload):
+    """The watch of one version's rate against its own past. `sums` holds logarithms, one for each ratio weighed."""
+
+    sums: tuple[float, ...] = ()
+    started: float = Field(default=0.0, description="minutes of which a start was already weighed")
+    minutes: float = 0.0
+    requests: float = Field(default=0.0, description="fading, as is `bad`: those of the last hour or so")
+    bad: float = 0.0
+
+
+class Decision(StrEnum):
+    ROLL_BACK = "roll_back"
+    PROMOTE = "promote"
+    PAUSE = "pause"
+    GO_ON = "go_on"
+
+
+class MetricFinding(Payload):
+    """One metric's evidence in numbers. Evidence is a bet's pay-out: 100 happens by chance once in 100 rollouts."""
+
+    metric: str
+    worse: float = Field(description="evidence that the candidate is worse")
+    worse_needed: float
+    fine: float = Field(description="evidence that it is good enough")
+    fine_needed: float
+    candidate: str = ""
+    stable: str = ""
+    text: str = ""
+
+
+class Judgement(Payload):
+    """What to do now, and why."""
+
+    decision: Decision
+    reason: str
+    evidence: float = Field(default=0.0, description="that the candidate is worse, over all metrics")
+    needed: float = 0.0
+    findings: tuple[MetricFinding, ...] = ()
