@@ -2,7 +2,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 SETUP := .venv/.set-up
 
-.PHONY: setup demo test crash check keeper exit-codes footprint pictures record format lock clean
+.PHONY: setup demo test crash check keeper exit-codes footprint pictures record format lock clean bench-judge
 
 setup: $(SETUP)
 
@@ -47,6 +47,10 @@ exit-codes: setup
 # Rollouts per second against bare workflows, memory of open ones, events of a history; `ARGS=--json`, `ARGS=--help`.
 bench-rollouts: setup
 	@$(BIN)/python -m benchmarks.rollouts $(ARGS)
+
+# How often the judge is wrong and how soon it is right, beside other tools' rules; half an hour; `ARGS=--help`.
+bench-judge: setup
+	@$(BIN)/python -m benchmarks.judge $(ARGS)
 
 # Takes the pictures in docs/images/ from real rollouts; ui.png wants chromium.
 pictures: setup
