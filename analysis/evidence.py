@@ -41,7 +41,7 @@ RECENT_MINUTES = 2.0
 BURST_ALLOWANCE = 2.0
 """What one burst, as large as the largest that was seen among equals, may add to a logarithm."""
 ASSUMED_RATE, ASSUMED_REQUESTS = 0.001, 1000.0
-MOST_COUNTED = 1e15
+LEAST_COUNTED, MOST_COUNTED = 1e-6, 1e15
 
 Counts = tuple[float, float, float, float]
 """Requests and bad ones of the candidate, then of the stable version."""
@@ -106,6 +106,27 @@ def expected_information(evidence: Evidence, noise: Noise) -> float:
     return apart * max(known, seen)
 
 
+def requests_needed(evidence: Evidence, spec: EvidenceSpec, noise: Noise) -> float | None:
+    """How many more requests of a candidate that is as good as the stable version would show that it is good enough.
+
+    None: there is no telling, as nothing was seen of one of them, or the traffic is too little apart.
+    """
+    missing = math.log(1 / spec.beta) - log_fine(evidence)
+    if missing <= 0:
+        return 0.0
+    n, m = evidence.candidate_requests, evidence.stable_requests
+    if n <= 0 or m <= 0 or evidence.recent_minutes <= 0:
+        return None
+    rate = min(1.0, evidence.stable_bad / m)
+    information = expected_information(evidence, noise)
+    both = (1.0, rate, m / n, m / n * rate)
+    gains = [_gain(both, 1 + spec.tolerance, step, noise, information) for step, _ in FINE]
+    alone = spec.negligible * evidence.recent_candidate / evidence.recent_minutes
+    gains += [_low_gain(1.0, rate, step, spec.negligible, alone, noise) for step, _ in LOW]
+    best = max(gains)
+    return missing / best if best > 0 else None
+
+
 def spent(minutes: float) -> float:
     """The share of the money that is bet after so many minutes."""
     return AT_ONCE + (1 - AT_ONCE) * (1 - 1 / (1 + minutes / SPREAD_MINUTES))
@@ -161,16 +182,17 @@ def _low(after: Evidence, n: float, x: float, spec: EvidenceSpec, noise: Noise) 
     logs = after.low or tuple(math.log(share) for _, share in LOW)
     if n <= 0:
         return logs
-    floor = spec.negligible
-    information = floor * after.recent_candidate / after.recent_minutes
+    information = spec.negligible * after.recent_candidate / after.recent_minutes
     return tuple(
-        bounded(
-            log
-            + tempering(information, noise, math.log(step))
-            * (x * math.log(step) + (n - x) * math.log((1 - step * floor) / (1 - floor)))
-        )
+        bounded(log + _low_gain(n, x, step, spec.negligible, information, noise))
         for log, (step, _) in zip(logs, LOW, strict=True)
     )
+
+
+def _low_gain(n: float, x: float, step: float, floor: float, information: float, noise: Noise) -> float:
+    log_step = math.log(step)
+    good = math.log((1 - step * floor) / (1 - floor))
+    return tempering(information, noise, log_step) * (x * log_step + (n - x) * good)
 
 
 def _counted(before: Evidence, minutes: float, n: float, x: float, m: float, y: float) -> Evidence:
@@ -183,7 +205,9 @@ def _counted(before: Evidence, minutes: float, n: float, x: float, m: float, y: 
             "stable_bad": before.stable_bad + y,
             "recent_minutes": before.recent_minutes * fading + minutes,
             "recent_candidate": before.recent_candidate * fading + n,
+            "recent_candidate_bad": before.recent_candidate_bad * fading + x,
             "recent_stable": before.recent_stable * fading + m,
+            "recent_stable_bad": before.recent_stable_bad * fading + y,
         }
     )
 
@@ -192,7 +216,9 @@ def _side(requests: float | None, bad: float | None) -> tuple[float, float] | No
     """Requests and bad ones of one version, or None where nothing can be made of what was read."""
     if requests is None or bad is None or not (_usable(requests) and _usable(bad)):
         return None
-    return float(requests), float(min(bad, requests))
+    if requests < LEAST_COUNTED:
+        return 0.0, 0.0
+    return float(requests), float(min(bad, requests)) if bad >= LEAST_COUNTED else 0.0
 
 
 def _usable(value: float) -> bool:

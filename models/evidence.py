@@ -1,10 +1,12 @@
 """Evidence about a version: how it is weighed, what is known of its noise, and what has been seen so far."""
 
+from datetime import timedelta
 from enum import StrEnum
 
 from pydantic import Field
 
 from models.base import Payload, Written
+from models.quantities import Duration
 
 
 class EvidenceSpec(Written):
@@ -67,20 +69,50 @@ class Evidence(Payload):
     candidate_bad: float = 0.0
     stable_requests: float = 0.0
     stable_bad: float = 0.0
-    recent_minutes: float = Field(default=0.0, description="with the next two: traffic of late, fading")
+    recent_minutes: float = Field(default=0.0, description="with the next four: what was counted of late, fading")
     recent_candidate: float = 0.0
+    recent_candidate_bad: float = 0.0
     recent_stable: float = 0.0
+    recent_stable_bad: float = 0.0
     unusable: int = Field(default=0, description="readings that made no sense or had nothing, and were left out")
+
+
+class ChangeSpec(Written):
+    """When a version's rate counts as changed from its own past."""
+
+    margin: float = Field(default=0.5, ge=0, le=100, description="up to 1 + margin times its usual rate is no change")
+    alarm_every: Duration = Field(
+        default=timedelta(days=30), description="how rarely an alarm may come while nothing changed, on average"
+    )
 
 
 class Change(Payload):
     """The watch of one version's rate against its own past. `sums` holds logarithms, one for each ratio weighed."""
 
     sums: tuple[float, ...] = ()
-    started: float = Field(default=0.0, description="minutes of which a start was already weighed")
+    starts: float = Field(default=0.0, description="how many moments of change are weighed already, one a minute")
     minutes: float = 0.0
-    requests: float = Field(default=0.0, description="fading, as is `bad`: those of the last hour or so")
-    bad: float = 0.0
+    recent_requests: float = Field(default=0.0, description="fading, as is the next: what was counted of late")
+    recent_bad: float = 0.0
+
+
+class JudgedMetric(Payload):
+    """One count metric of a judgement, and all that is known of it."""
+
+    name: str
+    verb: str = Field(default="fails", description="what a bad request of it does, as in 'v3 fails'")
+    weight: float = Field(default=1.0, description="its share of the bet that the candidate is worse")
+    spec: EvidenceSpec = EvidenceSpec()
+    noise: Noise = Noise()
+    evidence: Evidence = Evidence()
+
+
+class Restarts(Payload):
+    """How often the candidate's instances restarted, and how often they may within `window`."""
+
+    count: int
+    limit: int
+    window: Duration
 
 
 class Decision(StrEnum):
@@ -91,16 +123,17 @@ class Decision(StrEnum):
 
 
 class MetricFinding(Payload):
-    """One metric's evidence in numbers. Evidence is a bet's pay-out: 100 happens by chance once in 100 rollouts."""
+    """One metric's evidence. It is what a fair bet of 1 paid: 100 or more happens by chance once in 100 rollouts."""
 
     metric: str
-    worse: float = Field(description="evidence that the candidate is worse")
-    worse_needed: float
-    fine: float = Field(description="evidence that it is good enough")
+    worse: float = Field(description="that the candidate is worse")
+    worse_needed: float | None = Field(description="by this metric alone; None: it has no say against the candidate")
+    fine: float = Field(description="that it is good enough")
     fine_needed: float
-    candidate: str = ""
-    stable: str = ""
-    text: str = ""
+    requests_needed: int | None = Field(
+        default=None, description="how many more of the candidate show that it is good enough, if it is; None: unknown"
+    )
+    text: str
 
 
 class Judgement(Payload):
