@@ -19,7 +19,8 @@ candidate answers a minute; "share" says how much more the stable version has.
 A trace is watched for 60 minutes after the onset. Before it the judge learns the noise from 24 h in which a group of
 the stable version as large as the candidate ran beside the rest; "no history" cells have none. What a rule would do is
 taken from the same traces for all; "bad" counts the candidate's failures until it is rolled back, or to the end.
-Parameters were tuned with other seeds than the default one.
+Parameters were tuned with other seeds than the default one. Without --cells the watch after promotion and the time that
+a judgement takes are measured too.
 """
 
 import argparse
@@ -32,7 +33,9 @@ from dataclasses import asdict
 
 from benchmarks.judge_cells import Cell, cells
 from benchmarks.judge_measure import Measured, measure
-from benchmarks.judge_report import checks, table
+from benchmarks.judge_report import checks, speed_check, table, watch_checks
+from benchmarks.judge_speed import measure_speed
+from benchmarks.judge_watch import watch_alone
 from models.evidence import EvidenceSpec
 
 SEED = 20_261_121
@@ -49,7 +52,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     spec = EvidenceSpec()
     measured = _measure(chosen, options, spec)
-    found = checks(measured, spec.alpha)
+    found = checks(measured, spec)
+    if not options.cells:
+        found += [*watch_checks(watch_alone(options.seed)), speed_check(*measure_speed())]
     if options.json:
         print(
             json.dumps({"cells": [asdict(each) for each in measured], "checks": [asdict(c) for c in found]}, indent=2)

@@ -4,6 +4,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from benchmarks.judge_measure import OURS, Measured
+from benchmarks.judge_speed import METRICS, MOST_MILLISECONDS
+from benchmarks.judge_watch import Watched
+from models.evidence import EvidenceSpec
 
 KAYENTA = ("kayenta once", "kayenta growing", "kayenta sliding")
 SHORT = {
@@ -45,12 +48,27 @@ def table(measured: Sequence[Measured]) -> Iterator[str]:
         yield line
 
 
-def checks(measured: Sequence[Measured], alpha: float) -> list[Check]:
+def checks(measured: Sequence[Measured], spec: EvidenceSpec) -> list[Check]:
     return [
-        *_false_rollbacks(measured, alpha),
+        *_false_rollbacks(measured, spec.alpha),
+        *_false_promotions(measured, spec),
         *_against_kayenta(measured),
         *_quiet_service(measured),
     ]
+
+
+def watch_checks(watches: Sequence[Watched]) -> Iterator[Check]:
+    for each in watches:
+        delays = ", ".join(f"{ratio} after {minutes:.0f} min" for ratio, minutes in each.delays.items())
+        text = f"after promotion, {each.noise}: false alarms every {each.asked / 60:.0f} h or more rarely: "
+        yield Check(text + f"{each.alarms} in {each.watched / 60:,.0f} h; noticed (median): {delays}", held=each.held)
+
+
+def speed_check(milliseconds: float, size: int) -> Check:
+    text = (
+        f"a judgement of {METRICS} metrics takes under {MOST_MILLISECONDS:g} ms of a processor: {milliseconds:.2f} ms"
+    )
+    return Check(f"{text}; a metric's evidence is {size} bytes", held=milliseconds < MOST_MILLISECONDS)
 
 
 def _false_rollbacks(measured: Sequence[Measured], alpha: float) -> Iterator[Check]:
@@ -71,6 +89,17 @@ def _false_rollbacks(measured: Sequence[Measured], alpha: float) -> Iterator[Che
         most = max(each.outcomes[name].false for each in null)
         yield Check(
             f"  for comparison, {name}: over {alpha:.0%} in {above} of them, {_percent(most)} at most", True, False
+        )
+
+
+def _false_promotions(measured: Sequence[Measured], spec: EvidenceSpec) -> Iterator[Check]:
+    bad = [each for each in measured if each.cell.ratio > 1 + spec.tolerance and not each.cell.onset]
+    if bad:
+        worst = max(bad, key=lambda each: each.promoted)
+        yield Check(
+            f"over {1 + spec.tolerance:g} times as bad called good enough at most {spec.beta:.0%} in each of "
+            f"{len(bad)} cells (most: {_percent(worst.promoted)}, {worst.cell.name})",
+            held=worst.promoted <= spec.beta,
         )
 
 
