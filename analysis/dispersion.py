@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from itertools import accumulate
 from typing import NamedTuple
 
-from models.evidence import Noise
+from models.evidence import UNKNOWN, Noise
 
 BLOCKS = (1, 2, 5, 10, 20, 40, 60)
 """Minutes over which failures are pooled: correlation shows in long blocks, which are few, so all are looked at."""
@@ -26,9 +26,6 @@ BURST_BLOCKS = (1, 5)
 BURST_ERRORS, BURST_STANDS_OUT = 3.0, 4.5
 """Bad requests, and deviations of chance, beyond which a block of a day's minutes is a burst."""
 MOST_COUNTED = 1e12
-
-UNKNOWN = Noise(own=0.25, burst=0.0, rate=0.001, minutes=0.0)
-"""Assumed where there is no history: rates of two groups whose difference over an hour has a deviation of 6%."""
 
 
 class Pair(NamedTuple):

@@ -1,7 +1,7 @@
 """The watch of one version against its own past: how often it alarms for nothing, how soon for something.
 
 By the product's own code without a margin, a minute a reading, 200 requests a minute of which 1% fail: noise is
-learnt from three days, then alarms are counted over many, and the delay after a rise is measured from a watch that is a day old.
+learnt from three days, then alarms are counted over many; the delay after a rise is that of a watch a day old.
 """
 
 from dataclasses import dataclass

@@ -43,6 +43,10 @@ class Noise(Payload):
     minutes: float = Field(default=0.0, description="how much was looked at; 0: nothing, all of this is assumed")
 
 
+UNKNOWN = Noise(own=0.25, rate=0.001)
+"""Assumed where there is no history: over an hour, two groups' rates differ with a deviation of 6%."""
+
+
 class Pooled(Payload):
     """What was counted and is not weighed yet: a handful of requests tell little of how two versions share failures."""
 
@@ -103,7 +107,7 @@ class JudgedMetric(Payload):
     verb: str = Field(default="fails", description="what a bad request of it does, as in 'v3 fails'")
     weight: float = Field(default=1.0, description="its share of the bet that the candidate is worse")
     spec: EvidenceSpec = EvidenceSpec()
-    noise: Noise = Noise()
+    noise: Noise = UNKNOWN
     evidence: Evidence = Evidence()
 
 

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analysis.dispersion import UNKNOWN, Pair, learn, over_dispersion
+from analysis.dispersion import Pair, learn, over_dispersion
+from models.evidence import UNKNOWN
 
 RATE, REQUESTS, REST = 0.01, 2000, 18_000
 

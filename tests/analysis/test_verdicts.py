@@ -30,7 +30,7 @@ def metric(*seen: Reading, name: str = "error_rate", weight: float = 1.0, verb: 
     evidence = Evidence()
     for reading in seen:
         evidence = update(evidence, reading, SPEC, STILL)
-    return JudgedMetric(name=name, verb=verb, weight=weight, evidence=evidence)
+    return JudgedMetric(name=name, verb=verb, weight=weight, evidence=evidence, noise=STILL)
 
 
 def judged(metrics: Sequence[JudgedMetric], restarts: Restarts | None = None, sick: bool = False) -> Judgement:
