@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterable
 
 LEAST, MOST = -1e6, 1e6
+LEAST_STAKE, MOST_STAKE = 1e-6, 1e6
 
 
 def log_sum(logs: Iterable[float]) -> float:
@@ -19,12 +20,17 @@ def log_add(one: float, other: float) -> float:
 
 
 def log_mean(logs: Iterable[float], weights: Iterable[float]) -> float:
-    """The logarithm of the weighted average. Weights that are not above 0 do not count; `LEAST` of nothing."""
-    pairs = [(log, weight) for log, weight in zip(logs, weights, strict=True) if 0 < weight < math.inf]
+    """The logarithm of the weighted average; `LEAST` of nothing, or without a weight that counts."""
+    pairs = [(log, stake(weight)) for log, weight in zip(logs, weights, strict=True) if stake(weight) > 0]
     if not pairs:
         return LEAST
     total = math.fsum(weight for _, weight in pairs)
     return log_sum(log + math.log(weight / total) for log, weight in pairs)
+
+
+def stake(weight: float) -> float:
+    """A weight that can be reckoned with: 0 where it is not a number, or as good as nothing."""
+    return min(weight, MOST_STAKE) if weight >= LEAST_STAKE else 0.0
 
 
 def bounded(log: float) -> float:

@@ -8,7 +8,7 @@ import math
 from collections.abc import Sequence
 from datetime import timedelta
 
-from analysis.bets import log_mean, pay_out
+from analysis.bets import log_mean, pay_out, stake
 from analysis.change_watch import is_changed
 from analysis.evidence import log_fine, log_worse, requests_needed
 from models.evidence import (
@@ -42,7 +42,7 @@ def decide(
 
     First of: a crash loop, enough evidence against the candidate, a stable version that is no measure, enough for it.
     """
-    weights = math.fsum(metric.weight for metric in metrics if 0 < metric.weight < math.inf)
+    weights = math.fsum(stake(metric.weight) for metric in metrics)
     findings = tuple(_find(metric, weights / alpha, candidate, stable) for metric in metrics)
     against = log_mean((log_worse(metric.evidence) for metric in metrics), (metric.weight for metric in metrics))
     needed = 1 / alpha
@@ -98,7 +98,7 @@ def _find(metric: JudgedMetric, payment: float, candidate: str, stable: str) -> 
     return MetricFinding(
         metric=metric.name,
         worse=min(MOST_TOLD, pay_out(log_worse(metric.evidence))),
-        worse_needed=payment / metric.weight if 0 < metric.weight < math.inf else None,
+        worse_needed=payment / stake(metric.weight) if stake(metric.weight) > 0 else None,
         fine=min(MOST_TOLD, pay_out(log_fine(metric.evidence))),
         fine_needed=1 / metric.spec.beta,
         requests_needed=None if missing is None else math.ceil(min(missing, 1e15)),
@@ -124,7 +124,7 @@ def _loudest(metrics: Sequence[JudgedMetric], findings: Sequence[MetricFinding])
 
 
 def _weight(metric: JudgedMetric) -> float:
-    return math.log(metric.weight) if 0 < metric.weight < math.inf else -math.inf
+    return math.log(stake(metric.weight)) if stake(metric.weight) > 0 else -math.inf
 
 
 def _crash_loop(restarts: Restarts, candidate: str) -> str:

@@ -141,7 +141,7 @@ def test_a_version_gone_bad_is_told_by_what_it_does_of_late() -> None:
 def test_any_readings_have_a_judgement_that_repeats(
     one: list[Reading], other: list[Reading], weight: float, sick: bool
 ) -> None:
-    metrics = [metric(*one, weight=weight), metric(*other)]
+    metrics = [metric(*one, weight=weight), metric(*other), metric(*one, weight=1 / weight if weight else 1e308)]
 
     verdict = judged(metrics, sick=sick)
 
