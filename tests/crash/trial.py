@@ -50,6 +50,7 @@ class Stage:
     @classmethod
     def build(cls, platform: Platform, story: Story) -> "Stage":
         shop = story.shop(platform)
+        Platform.made.remove((platform, shop))  # it stays for the next trial
         platform.deploy(shop, GOOD)
         return cls(platform, story, shop)
 
