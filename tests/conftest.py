@@ -43,11 +43,11 @@ def test_server() -> Path:
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
+def postgres() -> Iterator[Postgres]:
     """One server per process of tests; each test makes a database of its own with `new_database`."""
-    server = Postgres(tmp_path_factory.mktemp("postgres"))
+    server = Postgres()
     server.start()
     try:
         yield server
     finally:
-        server.stop()
+        server.end()

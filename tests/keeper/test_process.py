@@ -120,7 +120,7 @@ async def test_a_keeper_killed_and_started_again_in_time_meets_the_deadline(
 async def test_a_keeper_started_again_still_takes_late_writes_back(canary: Canary, keeper: KeeperProcess) -> None:
     await canary.begin()
     await canary.until_returned(within=10)
-    before = (await canary.renew()).carried_out_at
+    before = (await canary.until_recorded()).carried_out_at
     await keeper.end(signal.SIGKILL)
     await canary.set_weight(100.0)
 
@@ -140,11 +140,7 @@ async def test_an_envoy_that_is_dead_at_the_deadline_serves_stable_from_its_firs
     await envoy.start()
 
     assert await canary.all_at_stable()
-
-    async def confirmed() -> bool:
-        return (await canary.renew()).carried_out_at is not None
-
-    await eventually(confirmed, "the keeper saw it in force", within=5)
+    await canary.until_recorded()
 
 
 async def test_stable_that_came_back_on_another_port_keeps_it(canary: Canary, site: Site, envoy: Envoy) -> None:
