@@ -6,6 +6,7 @@ import signal
 from concurrent.futures import ThreadPoolExecutor
 
 from keeper.loop import Keeper
+from keeper.metrics import serving_metrics
 from keeper.status import Status
 from keeper.undoing import Undoing
 from providers.disk_reserve import DiskReserve
@@ -37,8 +38,13 @@ async def run_keeper(settings: Settings) -> None:
     router = EnvoyRouter(home / "envoy", admin)
     port, setting = settings.keeper_health_port, "HOLDFAST_KEEPER_HEALTH_PORT"
     try:
-        with ledger.serving(), serving_health(status, port, setting=setting) as health:
-            logger.info("Keeper started", extra={"ledger": str(home / "keeper"), "health": health, "envoy": admin})
+        with (
+            ledger.serving(),
+            serving_health(status, port, setting=setting) as health,
+            serving_metrics(status, settings.worker_metrics_host, settings.keeper_metrics_port) as metrics,
+        ):
+            where = {"ledger": str(home / "keeper"), "health": health, "metrics": metrics, "envoy": admin}
+            logger.info("Keeper started", extra=where)
             await Keeper(ledger, Undoing({"envoy": router}), status, reserve).run(stopping)
             logger.info("Keeper stopped")
     finally:

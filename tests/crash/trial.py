@@ -15,11 +15,12 @@ from temporalio.exceptions import TemporalError
 from temporalio.service import RPCError
 
 from models.guard import GuardState
-from models.ids import ServiceRef, guard_id, rollout_id
+from models.ids import ServiceRef, rollout_id
 from models.rollout import Instruction, RolloutRequest, RolloutState
 from runtime.catalog_file import load_catalog
 from runtime.plugin import holdfast_plugin
 from starters.exits import CommandError
+from starters.handles import guard_of, rollout_of
 from starters.launching import IfBusy, launch
 from tests.crash.plan import CrashFolder
 from tests.crash.stories import BAD, GOOD, Story
@@ -107,7 +108,7 @@ class Stage:
 
     def _promote(self) -> None:
         async def promote() -> None:
-            handle = (await _client(self.platform)).get_workflow_handle_for(Rollout.run, self.workflow_id)
+            handle = rollout_of(await _client(self.platform), self.ref)
             if (await handle.describe()).status is not WorkflowExecutionStatus.RUNNING:
                 return
             state = await handle.query(Rollout.state, rpc_timeout=PATIENCE)
@@ -123,7 +124,7 @@ class Stage:
 
         def ended() -> bool:
             nonlocal state
-            run_id, found = asyncio.run(_newest(self.platform, self.workflow_id))
+            run_id, found = asyncio.run(_newest(self.platform, self.ref))
             if found and found.version == candidate and run_id not in self.runs:
                 state = (run_id, found)
             return state is not None
@@ -192,11 +193,11 @@ def _patiently(order: Callable[[], Coroutine[None, None, None]], what: str) -> N
     until(taken, what, within=90)
 
 
-async def _newest(platform: Platform, workflow_id: str) -> tuple[str, RolloutState | None]:
+async def _newest(platform: Platform, ref: ServiceRef) -> tuple[str, RolloutState | None]:
     """The newest run, and its state if it has ended."""
     try:
         client = await _client(platform)
-        handle = client.get_workflow_handle_for(Rollout.run, workflow_id)
+        handle = rollout_of(client, ref)
         described = await handle.describe(rpc_timeout=timedelta(seconds=2))
         if described.status is WorkflowExecutionStatus.RUNNING:
             return described.run_id, None
@@ -206,7 +207,7 @@ async def _newest(platform: Platform, workflow_id: str) -> tuple[str, RolloutSta
 
 
 async def _guard(platform: Platform, ref: ServiceRef) -> GuardState:
-    handle = (await _client(platform)).get_workflow_handle_for(ServiceGuard.run, guard_id(ref))
+    handle = guard_of(await _client(platform), ref)
     return await handle.query(ServiceGuard.state)
 
 
