@@ -5,6 +5,7 @@ import json
 import sqlite3
 import uuid
 from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -73,9 +74,11 @@ class Stage:
         before = self.platform.starts(self.shop.name)
         with self.platform.traffic(self.shop, RATE) as report:
             self._begin(candidate)
-            disturb()
-            if self.story.by_order:
-                self._promote()
+            with ThreadPoolExecutor(1) as person:  # who promotes while things die: some die of what follows from it
+                order = person.submit(self._promote) if self.story.by_order else None
+                disturb()
+                if order:
+                    order.result()
             state = self._ended(candidate)
             users = report()
         self.assert_end(state, candidate, before)

@@ -106,9 +106,8 @@ class Platform:
     def kill_everything(self) -> None:
         """kill -9 of the stack: all its processes die with it, the services' instances do not."""
         assert self._up
-        parts = [
-            self.part(*words) for words in (("worker", "rollouts"), ("start-dev",), ("bootstrap.json",), ("-m keeper",))
-        ]
+        every = (("worker", "rollouts"), ("start-dev",), ("bootstrap.json",), ("-m keeper",))
+        parts = [part for words in every if (part := self.find(*words))]  # one killed before may not be back yet
         self._up.kill()
         self._up.wait()
         until(lambda: not any(part.is_running() for part in parts), "the stack to die")
@@ -154,15 +153,22 @@ class Platform:
 
     def part(self, *words: str) -> psutil.Process:
         """The process whose command line holds these words: `worker traffic`, `envoy`, `start-dev`."""
+        found = self.find(*words)
+        if found is None:
+            raise LookupError(f"no process of the stack has {words} in its command line")
+        return found
+
+    def find(self, *words: str) -> psutil.Process | None:
         for process in self.processes():
             with suppress(psutil.Error):
                 line = " ".join(process.cmdline())
                 if all(word in line for word in words) and "tether" not in line:
                     return process
-        raise LookupError(f"no process of the stack has {words} in its command line")
+        return None
 
     def kill(self, *words: str) -> None:
-        """kill -9 one part, and wait until it is gone."""
+        """kill -9 one part, as soon as it is there, and wait until it is gone."""
+        until(lambda: self.find(*words), f"{words} to be there")
         process = self.part(*words)
         process.kill()
         until(lambda: not process.is_running() or process.status() == psutil.STATUS_ZOMBIE, f"{words} to die")
