@@ -31,6 +31,7 @@ from workflows.service_guard import ServiceGuard
 
 ENDS_WITHIN = 150.0
 PATIENCE = timedelta(seconds=5)
+WATCH = "traffic.watch"
 RATE = 30
 """Requests a second: half of them are enough to judge within the bake, and cost a busy machine little."""
 
@@ -71,11 +72,11 @@ class Stage:
         """
         self.disturbed = True
         candidate = self.story.candidate(self.stable)
-        before = self.platform.starts(self.shop.name)
+        before, watches = self.platform.starts(self.shop.name), self.taken(WATCH)
         with self.platform.traffic(self.shop, RATE) as report:
             self._begin(candidate)
             with ThreadPoolExecutor(1) as person:  # who promotes while things die: some die of what follows from it
-                order = person.submit(self._promote) if self.story.by_order else None
+                order = person.submit(self._promote, watches) if self.story.by_order else None
                 disturb()
                 if order:
                     order.result()
@@ -109,14 +110,16 @@ class Stage:
 
         _patiently(begin, f"the rollout of {version} to begin")
 
-    def _promote(self) -> None:
+    def _promote(self, watches: int) -> None:
+        """Once it is watched; cut off before that, a death at its watch would never come."""
+
         async def promote() -> None:
             handle = rollout_of(await _client(self.platform), self.ref)
             if (await handle.describe()).status is not WorkflowExecutionStatus.RUNNING:
                 return
             state = await handle.query(Rollout.state, rpc_timeout=PATIENCE)
-            if state.weight == 0 and not state.phase.settled:
-                raise TimeoutError("it has no traffic yet")
+            if self.taken(WATCH) <= watches and not state.phase.settled:
+                raise TimeoutError("it is not watched yet")
             with suppress(WorkflowUpdateFailedError):  # it was heard when it was given before, or is decided
                 await handle.execute_update(Rollout.promote, Instruction(by="crash@test"), rpc_timeout=PATIENCE)
 
@@ -173,6 +176,11 @@ class Stage:
                 (self.workflow_id, self.runs[-1]),
             ).fetchall()
         return [row[0] for row in rows]
+
+    def taken(self, activity: str) -> int:
+        """How often workers took this activity of any run of the story's rollout."""
+        executed = CrashFolder(self.platform.home).journal()
+        return sum(each.workflow_id == self.workflow_id and each.activity == activity for each in executed)
 
     def called(self) -> Json:
         """How often the last run called each activity."""

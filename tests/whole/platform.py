@@ -44,6 +44,13 @@ def free_port() -> int:
         return port
 
 
+def is_gone(process: psutil.Process) -> bool:
+    try:
+        return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+
+
 def environment(home: Path, **more: str) -> dict[str, str]:
     """What the command sees: this home, free ports, and nothing of the developer's own settings."""
     inherited = {
@@ -110,7 +117,7 @@ class Platform:
         parts = [part for words in every if (part := self.find(*words))]  # one killed before may not be back yet
         self._up.kill()
         self._up.wait()
-        until(lambda: not any(part.is_running() for part in parts), "the stack to die")
+        until(lambda: all(map(is_gone, parts)), "the stack to die")
 
     def end(self) -> None:
         """Stop whatever of it still runs, and every instance it started: only processes found by their own pids."""
@@ -171,7 +178,7 @@ class Platform:
         until(lambda: self.find(*words), f"{words} to be there")
         process = self.part(*words)
         process.kill()
-        until(lambda: not process.is_running() or process.status() == psutil.STATUS_ZOMBIE, f"{words} to die")
+        until(lambda: is_gone(process), f"{words} to die")
 
     def instances(self, service: str) -> dict[str, int]:
         """How many instances of each version of a service live, by the logs under this home that they hold open."""
