@@ -5,6 +5,8 @@ import sqlite3
 import time
 from contextlib import ExitStack
 
+import pytest
+
 from tests.faults.ending import assert_ended
 from tests.sqlite import held_by_another_process
 from tests.whole.platform import Json, Platform, Shop, finished, until
@@ -77,6 +79,7 @@ def test_records_that_are_removed_in_the_middle_are_made_anew(faulty_platform: P
     assert "asked for v3" in after["timeline"], "what was before the removal is told, too"
 
 
+@pytest.mark.full
 def test_a_temporal_database_that_is_locked_for_20_s_holds_a_canary_up_and_changes_nothing_else(
     faulty_platform: Platform,
 ) -> None:
