@@ -2,7 +2,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 SETUP := .venv/.set-up
 
-.PHONY: setup demo test crash check keeper exit-codes footprint pictures record format lock clean bench-judge
+.PHONY: setup demo test test-full crash check keeper exit-codes footprint pictures record format lock clean bench-judge
 
 setup: $(SETUP)
 
@@ -20,7 +20,11 @@ demo: setup
 
 # Two at a time: the tests mostly wait for real programs, and the machines have two cores.
 test: setup
-	$(BIN)/pytest -n $${HOLDFAST_TEST_JOBS:-2} --dist worksteal
+	$(BIN)/pytest -n $${HOLDFAST_TEST_JOBS:-2} --dist worksteal -m "not full"
+
+# The image, and the cases of each fault that `test` leaves out.
+test-full: setup
+	$(BIN)/pytest -n $${HOLDFAST_TEST_JOBS:-2} --dist worksteal -m full
 
 # Every death of the matrix, of which `test` runs some.
 crash: setup

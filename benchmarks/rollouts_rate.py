@@ -77,7 +77,7 @@ class Round:
 
     @property
     def computed_ratio(self) -> float:
-        """The same for a machine that does nothing else: by the processors' time, which others do not lengthen."""
+        """The same by the time that processors worked, which others lengthen less than they do the wall's time."""
         return self.bare.computed / self.rollout.computed
 
 

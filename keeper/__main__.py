@@ -3,8 +3,9 @@
 import asyncio
 import sys
 
-from keeper.run import EnvoyUnknownError, run_keeper
+from keeper.run import run_keeper
 from providers.errors import ProviderError
+from runtime.envoy_admin import EnvoyUnknownError
 from runtime.log_lines import write_lines
 from runtime.settings import SettingsError, load_settings
 

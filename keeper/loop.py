@@ -160,6 +160,7 @@ class Keeper:
             )
         await self._undoing.carry_out(undo)
         if done_at is None:
+            self._status.carried_one_out()
             logger.warning("Carried out %s: %s", record.lease.key, undo, extra=_facts(record))
         return self._in_force.setdefault(attempt, record.carried_out_at or self._wall())
 

@@ -6,12 +6,13 @@ import signal
 from concurrent.futures import ThreadPoolExecutor
 
 from keeper.loop import Keeper
+from keeper.metrics import serving_metrics
 from keeper.status import Status
 from keeper.undoing import Undoing
-from models.quantities import HostPort
 from providers.disk_reserve import DiskReserve
 from providers.envoy_router import EnvoyRouter
 from providers.lease_ledger import LeaseLedger
+from runtime.envoy_admin import envoy_admin
 from runtime.health import serving_health
 from runtime.settings import Settings
 
@@ -21,17 +22,13 @@ _THREADS = 64
 logger = logging.getLogger(__name__)
 
 
-class EnvoyUnknownError(Exception):
-    """Where Envoy's admin interface is, is not known; the sentence says what to set."""
-
-
 async def run_keeper(settings: Settings) -> None:
     """Keep the ledger of this home until SIGTERM or SIGINT.
 
     Raises EnvoyUnknownError, AlreadyKeptError when another keeper serves it, ProviderError when the ledger cannot be
     used, and OSError for a taken port.
     """
-    home, admin = settings.home.absolute(), _envoy_admin(settings)
+    home, admin = settings.home.absolute(), envoy_admin(settings)
     stopping, loop = asyncio.Event(), asyncio.get_running_loop()
     loop.set_default_executor(ThreadPoolExecutor(_THREADS, thread_name_prefix="keeper"))
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -41,20 +38,14 @@ async def run_keeper(settings: Settings) -> None:
     router = EnvoyRouter(home / "envoy", admin)
     port, setting = settings.keeper_health_port, "HOLDFAST_KEEPER_HEALTH_PORT"
     try:
-        with ledger.serving(), serving_health(status, port, setting=setting) as health:
-            logger.info("Keeper started", extra={"ledger": str(home / "keeper"), "health": health, "envoy": admin})
+        with (
+            ledger.serving(),
+            serving_health(status, port, setting=setting) as health,
+            serving_metrics(status, settings.worker_metrics_host, settings.keeper_metrics_port) as metrics,
+        ):
+            where = {"ledger": str(home / "keeper"), "health": health, "metrics": metrics, "envoy": admin}
+            logger.info("Keeper started", extra=where)
             await Keeper(ledger, Undoing({"envoy": router}), status, reserve).run(stopping)
             logger.info("Keeper stopped")
     finally:
         await router.aclose()
-
-
-def _envoy_admin(settings: Settings) -> HostPort:
-    if settings.envoy_admin:
-        return settings.envoy_admin
-    if not settings.envoy_admin_port:
-        raise EnvoyUnknownError(
-            "Envoy's admin interface is not known, as HOLDFAST_ENVOY_ADMIN_PORT is 0. "
-            "Set HOLDFAST_ENVOY_ADMIN to its address, like 127.0.0.1:19901."
-        )
-    return f"127.0.0.1:{settings.envoy_admin_port}"

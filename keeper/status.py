@@ -12,11 +12,14 @@ class State(StrEnum):
 
 
 class KeeperReport(Report):
-    """How many leases are held and how many are being kept undone; `troubles` are sentences."""
+    """How many leases are held, how many are being kept undone, and how many this process carried out; `troubles` are
+    sentences.
+    """
 
     state: State
     held: int
     lapsed: int
+    carried_out: int
     troubles: tuple[str, ...]
 
 
@@ -34,6 +37,7 @@ class Status:
         self._state = State.STARTING
         self._held = 0
         self._lapsed = 0
+        self._carried_out = 0
         self._troubles: tuple[str, ...] = ()
 
     def serving(self) -> None:
@@ -41,6 +45,9 @@ class Status:
 
     def stopping(self) -> None:
         self._state = State.STOPPING
+
+    def carried_one_out(self) -> None:
+        self._carried_out += 1
 
     def saw(self, *, held: int, lapsed: int, troubles: tuple[str, ...]) -> None:
         self._held, self._lapsed, self._troubles = held, lapsed, troubles
@@ -54,5 +61,11 @@ class Status:
 
     def _report(self, *, ok: bool, text: str) -> KeeperReport:
         return KeeperReport(
-            ok=ok, text=text, state=self._state, held=self._held, lapsed=self._lapsed, troubles=self._troubles
+            ok=ok,
+            text=text,
+            state=self._state,
+            held=self._held,
+            lapsed=self._lapsed,
+            carried_out=self._carried_out,
+            troubles=self._troubles,
         )

@@ -1,6 +1,6 @@
 """A rollout: what is asked, the steps it takes, what is said to it, how it ended."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Literal
 
@@ -176,11 +176,6 @@ class RolloutResult(Payload):
     exposed_at: datetime | None = None
     decided_at: datetime | None = None
     off_at: datetime | None = Field(default=None, description="when the candidate's weight was confirmed to be 0")
-
-    @property
-    def exposure(self) -> timedelta | None:
-        """How long a candidate that was rolled back received traffic."""
-        return self.off_at - self.exposed_at if self.off_at and self.exposed_at else None
 
 
 class PastRollout(Payload):

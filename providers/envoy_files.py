@@ -26,6 +26,7 @@ from models.quantities import HostPort, host_of, port_of
 from providers.durable_files import replace_durably
 from providers.envoy_names import route_name
 from providers.errors import ProviderError
+from providers.inotify import require_room
 
 JsonObject = dict[str, JsonValue]
 
@@ -61,6 +62,12 @@ class EnvoyFolder:
 
     def record(self, ref: ServiceRef) -> Path:
         return self.root / "services" / f"{route_name(ref)}.json"
+
+    def watched(self) -> Iterator[Path]:
+        """The files there are, or will be, that Envoy watches."""
+        yield from (self.clusters, self.listeners)
+        yield from self.root.glob("routes/*.json")
+        yield from self.root.glob("endpoints/*/*.json")
 
 
 MAX_CONNECTIONS = 50_000
@@ -106,11 +113,13 @@ def write_bootstrap(folder: Path, admin: HostPort) -> Path:
     """Write what Envoy is started with (`envoy -c <the path returned>`), and empty lists of clusters and listeners
     where there are none yet. Existing lists stay: Envoy serves at once what it served before.
 
-    Blocks for milliseconds. Raises ProviderError when the folder's lock cannot be had.
+    Blocks for milliseconds. Raises ProviderError when the folder's lock cannot be had, and when Envoy could not watch
+    all its files.
     """
     folder = folder.resolve()
     with locked(folder):
         files = EnvoyFolder(folder)
+        require_room(sum(1 for _ in files.watched()))
         for path in (files.clusters, files.listeners):
             if not path.exists():
                 write_atomically(path, {"version_info": "empty", "resources": []})

@@ -26,6 +26,7 @@ from providers.envoy_resources import (
 from providers.envoy_shown import RouteConfiguration
 from providers.errors import ProviderError
 from providers.fencing import let_pass
+from providers.inotify import require_room
 
 
 class EnvoyStore:
@@ -43,7 +44,8 @@ class EnvoyStore:
     ) -> ServiceRecord:
         """Record what is wanted and add its clusters; those that routes still lead to stay. Returns what is recorded.
 
-        With `keep_addresses` a version that is recorded already keeps its addresses. Raises StaleOrderError.
+        With `keep_addresses` a version that is recorded already keeps its addresses. Raises StaleOrderError; and
+        ProviderError (retryable), with nothing written, when Envoy could not watch the files that would be added.
         """
         with locked(self._files.root):
             known = self.read(record.ref)
@@ -51,6 +53,7 @@ class EnvoyStore:
                 record = _with_addresses_of(record, known)
             passed = let_pass(known.passed if known else None, fence, f"a split of the traffic of {record.ref}")
             record = record.model_copy(update={"passed": passed})
+            require_room(sum(not path.exists() for path in self._watched(record)))
             self._write_record(record)
             self._write_clusters(again=record.ref if again else None)
         return record
@@ -106,6 +109,12 @@ class EnvoyStore:
                 )
             _remove(self._files.routes(ref))
             self._write_clusters(again=ref if again else None)
+
+    def _watched(self, record: ServiceRecord) -> Iterator[Path]:
+        yield self._files.routes(record.ref)
+        for backend in record.backends:
+            if has_endpoints_file(backend):
+                yield self._files.endpoints(record.ref, backend.version)
 
     def _write_record(self, record: ServiceRecord) -> None:
         write_atomically(self._files.record(record.ref), record.model_dump(mode="json"))

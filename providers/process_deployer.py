@@ -249,7 +249,7 @@ class ProcessDeployer:
             wanted = [found for folder in VersionFolder.all_under(self._root) if (found := folder.wanted())]
         restored = []
         for each in wanted:
-            progress(f"starting {each.spec.instances} of {each.ref.service} {each.version}")
+            progress(f"restoring {each.spec.instances} of {each.ref.service} {each.version}")
             problem = ""
             try:
                 await self.start(each.ref, each.version, each.spec, lambda _: None)

@@ -12,19 +12,18 @@ from temporalio.contrib.pydantic import PydanticPayloadConverter
 from temporalio.converter import (
     ActivitySerializationContext,
     DataConverter,
-    DefaultFailureConverter,
-    DefaultFailureConverterWithEncodedAttributes,
     SerializationContext,
 )
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Interceptor
 
 from runtime.codec import EncryptionCodec, UnreadablePayloadError
+from runtime.failures import BriefEncodedFailureConverter, BriefFailureConverter
 from runtime.keyring import Keyring
 
 
 def data_converter(keyring: Keyring) -> DataConverter:
     """With keys, messages and stack traces of failures are encrypted, too; otherwise they stand beside payloads."""
-    failures = DefaultFailureConverterWithEncodedAttributes if keyring.keys else DefaultFailureConverter
+    failures = BriefEncodedFailureConverter if keyring.keys else BriefFailureConverter
     return _Converter(
         payload_converter_class=PydanticPayloadConverter,
         payload_codec=EncryptionCodec(keyring),

@@ -66,10 +66,11 @@ class Settings(BaseSettings):
     )
     worker_health_port: int = Field(default=0, ge=0, le=65535)
     worker_metrics_port: int = Field(default=0, ge=0, le=65535)
-    worker_metrics_host: str = Field(default="127.0.0.1", description="0.0.0.0 where Prometheus runs elsewhere")
+    worker_metrics_host: str = Field(default="127.0.0.1", description="keeper's, too; elsewhere: 0.0.0.0")
     deployment_name: str = Field(default="holdfast", pattern=_NAME, description="the Worker Deployment in Temporal")
     build_id: str | None = Field(default=None, pattern=_NAME, description="this build; unset: workers have no version")
     keeper_health_port: int = Field(default=0, ge=0, le=65535)
+    keeper_metrics_port: int = Field(default=0, ge=0, le=65535)
 
     log_format: Literal["auto", "text", "json"] = "auto"
     log_level: Literal["debug", "info", "warning", "error"] = "info"

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from models.ids import Version
+from models.ids import ServiceRef, Version
 from models.rollout import RolloutRequest
 from starters.launching import IfBusy, launch, turn_of
 from starters.options import CatalogOption, IfBusyOption, JsonOption, NoteOption, ServiceArgument, WaitOption
@@ -40,16 +40,17 @@ def request_for(
     session: Session, service: str, version: Version, *, note: str, emergency: str = "", at_once: bool = False
 ) -> RolloutRequest:
     """What the catalog says now of the service, and who asks. Raises CommandError for an unknown service."""
-    ref, spec = session.service(service)
+    catalog = session.catalog()  # read once: who edits it meanwhile gets one or the other
+    session.check_service(catalog, service)
     return RolloutRequest(
         id=uuid.uuid4().hex,
-        ref=ref,
+        ref=ServiceRef(environment=catalog.environment, service=service),
         version=version,
-        spec=spec,
+        spec=catalog.services[service],
         requested_by=who(),
         reason=note,
         from_where=from_where(),
-        guard=session.catalog().guard_rules(service),
+        guard=catalog.guard_rules(service),
         emergency=emergency,
         at_once=at_once,
     )

@@ -20,6 +20,7 @@ from temporalio.service import RPCError
 from devstack.envoy import is_ready
 from devstack.http_probe import http_status
 from models.temporal_names import SearchAttribute, TaskQueue
+from providers.inotify import has_room
 from runtime.keyring import load_keyring
 from starters.exits import CommandError, Exit
 from starters.options import CatalogOption, JsonOption
@@ -27,6 +28,7 @@ from starters.output import print_json
 from starters.session import Session
 
 ENOUGH_DISK_MIB = 500
+ENOUGH_WATCHES = 16
 _QUEUE_KIND = {TaskQueue.ROLLOUTS: TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW}
 
 
@@ -86,6 +88,7 @@ async def _checks(session: Session) -> AsyncIterator[Check]:
     for queue in TaskQueue:
         yield await _queue(client, queue)
     yield await _envoy(session)
+    yield _watches()
 
 
 def _catalog(session: Session) -> Check:
@@ -139,6 +142,18 @@ async def _keeper(session: Session) -> Check:
         health=Health.MISSING,
         found=f"it does not answer at {health}",
         next_step="`holdfast up` starts it again when it dies; without it no canary gets traffic.",
+    )
+
+
+def _watches() -> Check:
+    """Asked for this user, who is Envoy's where both run on one host as in `holdfast up`."""
+    if has_room(ENOUGH_WATCHES):
+        return Check(name="file watches", health=Health.OK, found=f"room for {ENOUGH_WATCHES} more, 3 a service")
+    return Check(
+        name="file watches",
+        health=Health.MISSING,
+        found=f"less than {ENOUGH_WATCHES} of this user's inotify instances are left; Envoy takes 3 a service",
+        next_step="sysctl -w fs.inotify.max_user_instances=1024",
     )
 
 

@@ -25,12 +25,13 @@ from models.calendar_words import A_MOMENT, parse_moment
 from models.catalog import Catalog
 from models.freezes import FreezeWindow
 from models.guard import Freeze, GuardRules, GuardState, Unfreeze
-from models.ids import ServiceRef, guard_id
+from models.ids import ServiceRef
 from models.mistakes import MistakeError
 from models.quantities import parse_duration
 from models.rollout import Acknowledgement
 from models.temporal_names import GuardUpdate
 from starters.exits import CommandError, Exit
+from starters.handles import guard_of
 from starters.options import CatalogOption, JsonOption, NoteOption, ServiceArgument
 from starters.orders import PATIENCE
 from starters.output import print_json
@@ -162,7 +163,7 @@ async def _send(client: Client, update: GuardUpdate, order: Order, ref: ServiceR
 
 
 async def _state(session: Session, ref: ServiceRef) -> GuardState:
-    handle = (await session.client()).get_workflow_handle_for(ServiceGuard.run, guard_id(ref))
+    handle = guard_of(await session.client(), ref)
     try:
         return await handle.query(ServiceGuard.state, rpc_timeout=PATIENCE)
     except WorkflowQueryFailedError as error:

@@ -10,9 +10,10 @@ from devstack.envoy import envoy_child, find_envoy
 from devstack.errors import StackError
 from providers.envoy_files import write_bootstrap
 from providers.errors import ProviderError
+from runtime.envoy_admin import EnvoyUnknownError, envoy_admin
 from runtime.settings import load_settings
 from starters.exits import CommandError, Exit
-from workers.wiring import EnvoyUnknownError, envoy_admin, restore_instances
+from workers.wiring import restore_instances
 
 
 def envoy() -> None:

@@ -20,9 +20,9 @@ from models.record import Verb
 from models.rollout import Phase, RolloutRequest, Successor
 from models.temporal_names import TaskQueue
 from starters.exits import CommandError, Exit
+from starters.handles import RolloutHandle, rollout_of
 from starters.observing import Observation, observe
 from starters.refusals import record_refusal
-from starters.session import RolloutHandle
 from workflows.rollout import Rollout
 from workflows.rollout_attributes import search_attributes
 
@@ -57,7 +57,7 @@ async def launch(client: Client, request: RolloutRequest, if_busy: IfBusy) -> La
         handle = await _started(client, request)
         if handle:
             return Launched(handle.id, handle=handle)
-        current = client.get_workflow_handle_for(Rollout.run, rollout_id(request.ref))
+        current = rollout_of(client, request.ref)
         seen = await observe(current)
         settled = seen.state is not None and seen.state.phase is Phase.KEEPING and seen.state.next is None
         if if_busy is IfBusy.REFUSE and not settled:
@@ -78,7 +78,7 @@ async def turn_of(client: Client, request: RolloutRequest) -> RolloutHandle:
     """Wait until a rollout that comes next has begun. Raises CommandError when another took its place."""
     while True:
         latest = await client.get_workflow_handle(rollout_id(request.ref)).describe()
-        handle = client.get_workflow_handle_for(Rollout.run, latest.id, run_id=latest.run_id)
+        handle = rollout_of(client, request.ref, latest.run_id)
         state = (await observe(handle)).state
         if state and state.request_id == request.id:
             return handle
@@ -112,7 +112,7 @@ async def _started(client: Client, request: RolloutRequest) -> RolloutHandle | N
         )
     except WorkflowAlreadyStartedError:
         return None
-    return client.get_workflow_handle_for(Rollout.run, started.id, run_id=started.result_run_id)
+    return rollout_of(client, request.ref, started.result_run_id)
 
 
 async def _queued(current: RolloutHandle, successor: Successor) -> str | None:

@@ -12,8 +12,8 @@ from analysis.rollout_view import MARKS, PHASE_WORDS, sentence, step_line, weigh
 from models.judgement import VersionHealth, WatchProgress
 from models.quantities import format_duration
 from models.rollout import Bake, Phase, RolloutState, StepState, StepStatus
+from starters.handles import RolloutHandle
 from starters.observing import Observation, observe
-from starters.session import RolloutHandle
 
 EVERY = timedelta(milliseconds=400)
 _MARK_STYLES = {

@@ -9,7 +9,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from models.judgement import WatchProgress
 from models.rollout import RolloutState
-from starters.session import RolloutHandle
+from starters.handles import RolloutHandle
 from workflows.rollout import Rollout
 
 PATIENCE = timedelta(seconds=2)

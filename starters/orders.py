@@ -10,10 +10,10 @@ from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 from temporalio.workflow import UpdateMethodMultiParam
 
-from models.ids import rollout_id
 from models.record import Verb
 from models.rollout import Acknowledgement, Instruction
 from starters.exits import CommandError, Exit
+from starters.handles import rollout_of
 from starters.options import CatalogOption, JsonOption, NoteOption, ServiceArgument
 from starters.output import print_json
 from starters.refusals import record_refusal
@@ -71,7 +71,7 @@ def _order(order: Order, verb: Verb, service: str, note: str, catalog: Path | No
 async def _give(order: Order, verb: Verb, session: Session, service: str, instruction: Instruction) -> Acknowledgement:
     ref, _ = session.service(service)
     client = await session.client()
-    handle = client.get_workflow_handle_for(Rollout.run, rollout_id(ref))
+    handle = rollout_of(client, ref)
     try:
         return await handle.execute_update(order, instruction, rpc_timeout=PATIENCE)
     except WorkflowUpdateFailedError as error:

@@ -11,12 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pydantic import TypeAdapter, ValidationError
-from temporalio.client import Client, WorkflowHandle
+from temporalio.client import Client
 
 from devstack.stack import read_record
 from models.catalog import Catalog, Service
 from models.ids import ServiceRef, Version, rollout_id
-from models.rollout import RolloutResult
 from models.stack import StackRecord
 from records.errors import RecordsError
 from runtime.catalog_file import CatalogError, load_catalog
@@ -25,15 +24,13 @@ from runtime.settings import Settings, load_settings
 from runtime.telemetry import quiet_runtime
 from runtime.tracing import begin_command
 from starters.exits import CommandError, Exit
-from workflows.rollout import Rollout
+from starters.handles import RolloutHandle, rollout_of
 
 if TYPE_CHECKING:
     from records.store import RecordStore
 
 VERB: ContextVar[str] = ContextVar("VERB", default="")
 """What the person typed after `holdfast`, which is what its trace is called."""
-
-RolloutHandle = WorkflowHandle[Rollout, RolloutResult]
 
 
 @dataclass(frozen=True)
@@ -78,7 +75,7 @@ class Session:
 
     async def rollout(self, ref: ServiceRef, run_id: str | None = None) -> RolloutHandle:
         """The service's newest rollout, or one run of it."""
-        return (await self.client()).get_workflow_handle_for(Rollout.run, rollout_id(ref), run_id=run_id)
+        return rollout_of(await self.client(), ref, run_id)
 
     @asynccontextmanager
     async def records(self) -> AsyncIterator["RecordStore"]:

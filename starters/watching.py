@@ -9,9 +9,9 @@ from temporalio.client import WorkflowContinuedAsNewError, WorkflowFailureError
 from analysis.rollout_result import result_of
 from models.rollout import Phase, RolloutResult
 from starters.exits import CommandError, Exit
+from starters.handles import RolloutHandle
 from starters.live import follow
 from starters.output import print_json
-from starters.session import RolloutHandle
 
 
 def exit_code_of(outcome: Phase) -> Exit:

@@ -7,12 +7,12 @@ import typer
 
 from records.errors import RecordsError
 from runtime.client import TemporalUnreachableError
+from runtime.envoy_admin import EnvoyUnknownError
 from runtime.logs import configure_logging
 from starters.exits import CommandError, Exit
 from starters.session import Session
 from workers.groups import GROUPS, UnknownGroupError, groups_named
 from workers.run import WorkerFailedError, run_workers
-from workers.wiring import EnvoyUnknownError
 
 
 def worker(

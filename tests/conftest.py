@@ -11,6 +11,7 @@ from devstack.temporal_cli import find_temporal_cli
 from devstack.test_server import find_test_server
 from runtime.settings import Settings
 from tests.postgres import Postgres
+from tests.whole.platform import Platform
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
@@ -18,6 +19,16 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
     if os.environ.get("CI") and reporter is not None and reporter.stats.get("skipped"):
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+@pytest.fixture(autouse=True)
+def services_are_retired() -> Iterator[None]:
+    """What a test deployed on a platform that it shares is taken away after it."""
+    before = list(Platform.made)
+    yield
+    for platform, shop in [each for each in Platform.made if each not in before]:
+        platform.retire(shop)
+        Platform.made.remove((platform, shop))
 
 
 @pytest.fixture(scope="session")
@@ -32,11 +43,11 @@ def test_server() -> Path:
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
+def postgres() -> Iterator[Postgres]:
     """One server per process of tests; each test makes a database of its own with `new_database`."""
-    server = Postgres(tmp_path_factory.mktemp("postgres"))
+    server = Postgres()
     server.start()
     try:
         yield server
     finally:
-        server.stop()
+        server.end()

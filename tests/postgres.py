@@ -6,9 +6,9 @@ import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import time
 import uuid
-from contextlib import suppress
 from pathlib import Path
 
 import asyncpg
@@ -32,12 +32,14 @@ def postgres_programs() -> Path:
 class Postgres:
     """A server of one's own that can be stopped, killed and started again on the same data and port.
 
-    It refuses to run as root, so root runs it as an ordinary user.
+    It refuses to run as root, so root runs it as an ordinary user; and not among pytest's folders, as each run of
+    pytest closes those of all runs to others.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self) -> None:
         self._programs = postgres_programs()
-        self._folder = folder
+        self._kept = tempfile.TemporaryDirectory(prefix="holdfast-postgres-", ignore_cleanup_errors=True)
+        self._folder = Path(self._kept.name)
         self._user = _ordinary_user()
         with socket.create_server(("127.0.0.1", 0)) as listener:
             self.port = int(listener.getsockname()[1])
@@ -63,6 +65,11 @@ class Postgres:
     def kill(self) -> None:
         self._end(signal.SIGQUIT)
 
+    def end(self) -> None:
+        """Stop it for good; its data goes."""
+        self.stop()
+        self._kept.cleanup()
+
     def _end(self, number: signal.Signals) -> None:
         if self._process and self._process.poll() is None:
             self._process.send_signal(number)
@@ -86,15 +93,11 @@ class Postgres:
         return self._folder / "data"
 
     def _initialize(self) -> None:
-        self._folder.mkdir(parents=True, exist_ok=True)
         secret = self._folder / "password"
         secret.write_text(PASSWORD)
         if self._user is not None:
             for path in (self._folder, secret):
                 os.chown(path, self._user, -1)
-            for parent in self._folder.parents:  # pytest's folders are closed to others
-                with suppress(PermissionError):
-                    parent.chmod(parent.stat().st_mode | 0o111)
         subprocess.run(
             [self._programs / "initdb", "-D", self._data, "-U", ADMIN, "--auth=scram-sha-256", "--pwfile", secret,
              "--encoding=UTF8", "--locale=C", "--no-sync"],

@@ -8,19 +8,15 @@ from functools import cached_property, partial
 from types import TracebackType
 from typing import Self
 
-from models.quantities import HostPort
 from providers.envoy_metrics import EnvoyMetrics
 from providers.envoy_router import EnvoyRouter
 from providers.lease_ledger import LeaseLedger
 from providers.process_deployer import ProcessDeployer
 from providers.roles import Deployer, LeaseKeeper, MetricSource, Progress, TrafficRouter
 from records.roles import Recorder
+from runtime.envoy_admin import envoy_admin
 from runtime.secrets import resolve_secrets
 from runtime.settings import Settings
-
-
-class EnvoyUnknownError(Exception):
-    """Where Envoy's admin interface is, is not known; the sentence says what to set."""
 
 
 class Adapters:
@@ -82,18 +78,6 @@ class Adapters:
         self._opened.push_async_callback(store.aclose)
         self._opened.push_async_callback(_cancelled, asyncio.create_task(migrate_when_up(store)))
         return store
-
-
-def envoy_admin(settings: Settings) -> HostPort:
-    """Raises EnvoyUnknownError."""
-    if settings.envoy_admin:
-        return settings.envoy_admin
-    if not settings.envoy_admin_port:
-        raise EnvoyUnknownError(
-            "Envoy's admin interface is not known, as HOLDFAST_ENVOY_ADMIN_PORT is 0. "
-            "Set HOLDFAST_ENVOY_ADMIN to its address, like 127.0.0.1:19901."
-        )
-    return f"127.0.0.1:{settings.envoy_admin_port}"
 
 
 async def _cancelled(task: asyncio.Task[None]) -> None:

@@ -25,9 +25,9 @@ from models.ids import ServiceRef, rollout_id
 from models.rollout import Phase
 from runtime.client import connect
 from runtime.settings import Settings
+from starters.handles import rollout_of
 from starters.live import picture
 from starters.observing import Observation, observe
-from workflows.rollout import Rollout
 
 HERE = Path(__file__).resolve().parent
 SHOP = ServiceRef(environment="local", service="shop")
@@ -58,7 +58,7 @@ def main() -> int:
 
 async def _watched(address: str) -> tuple[list[Look], str]:
     client = await connect(Settings(), address=address)
-    handle = client.get_workflow_handle_for(Rollout.run, rollout_id(SHOP))
+    handle = rollout_of(client, SHOP)
     looks: list[Look] = []
     seen = Observation()
     while seen.open:

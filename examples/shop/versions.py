@@ -27,6 +27,7 @@ BEHAVIOURS = {
     "v6": Behaviour(summary="crashes after half a minute", crashes_after=timedelta(seconds=30)),
     "v7": Behaviour(summary="leaks 1 MiB of memory per request, up to 256 MiB", leaks_memory=True),
     "v8": Behaviour(summary="never becomes ready", becomes_ready=False),
+    "v9": Behaviour(summary="answers every second customer with an error", error_share=0.5),
 }
 
 

@@ -12,9 +12,9 @@ from tests.whole.platform import Platform
 FULL = os.environ.get("HOLDFAST_CRASH") == "full"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def mortal_platform(tmp_path_factory: pytest.TempPathFactory, temporal_cli: Path) -> Iterator[Platform]:
-    """A whole stack, shared by the tests of a process, whose workers die where they are told to."""
+    """A whole stack, shared by the tests of this folder in a process, whose workers die where they are told to."""
     folder = tmp_path_factory.mktemp("mortal")
     platform = Platform(folder, up_command=(sys.executable, "-m", "tests.crash.up"))
     try:
@@ -34,11 +34,13 @@ class Stages:
     def of(self, story: Story) -> Stage:
         stage = self._built.get(story.name)
         if stage is None or stage.disturbed:
+            if stage:
+                self._platform.retire(stage.shop)
             stage = self._built[story.name] = Stage.build(self._platform, story)
         return stage
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def stages(mortal_platform: Platform) -> Stages:
     return Stages(mortal_platform)
 

@@ -18,7 +18,7 @@ def deaths() -> list[tuple[Story, str, int, Moment]]:
         for nth in range(1, count + 1)
         for moment in Moment
     ]
-    return every if FULL else every[:: len(every) // 12]
+    return every if FULL else every[:: len(every) // 8]
 
 
 @pytest.mark.parametrize("story", STORIES if FULL else STORIES[4:5], ids=str)

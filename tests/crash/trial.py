@@ -5,6 +5,7 @@ import json
 import sqlite3
 import uuid
 from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -15,11 +16,12 @@ from temporalio.exceptions import TemporalError
 from temporalio.service import RPCError
 
 from models.guard import GuardState
-from models.ids import ServiceRef, guard_id, rollout_id
+from models.ids import ServiceRef, rollout_id
 from models.rollout import Instruction, RolloutRequest, RolloutState
 from runtime.catalog_file import load_catalog
 from runtime.plugin import holdfast_plugin
 from starters.exits import CommandError
+from starters.handles import guard_of, rollout_of
 from starters.launching import IfBusy, launch
 from tests.crash.plan import CrashFolder
 from tests.crash.stories import BAD, GOOD, Story
@@ -29,6 +31,7 @@ from workflows.service_guard import ServiceGuard
 
 ENDS_WITHIN = 150.0
 PATIENCE = timedelta(seconds=5)
+WATCH = "traffic.watch"
 RATE = 30
 """Requests a second: half of them are enough to judge within the bake, and cost a busy machine little."""
 
@@ -50,6 +53,7 @@ class Stage:
     @classmethod
     def build(cls, platform: Platform, story: Story) -> "Stage":
         shop = story.shop(platform)
+        Platform.made.remove((platform, shop))  # it stays for the next trial
         platform.deploy(shop, GOOD)
         return cls(platform, story, shop)
 
@@ -68,12 +72,14 @@ class Stage:
         """
         self.disturbed = True
         candidate = self.story.candidate(self.stable)
-        before = self.platform.starts(self.shop.name)
+        before, watches = self.platform.starts(self.shop.name), self.taken(WATCH)
         with self.platform.traffic(self.shop, RATE) as report:
             self._begin(candidate)
-            disturb()
-            if self.story.by_order:
-                self._promote()
+            with ThreadPoolExecutor(1) as person:  # who promotes while things die: some die of what follows from it
+                order = person.submit(self._promote, watches) if self.story.by_order else None
+                disturb()
+                if order:
+                    order.result()
             state = self._ended(candidate)
             users = report()
         self.assert_end(state, candidate, before)
@@ -104,14 +110,16 @@ class Stage:
 
         _patiently(begin, f"the rollout of {version} to begin")
 
-    def _promote(self) -> None:
+    def _promote(self, watches: int) -> None:
+        """Once it is watched; cut off before that, a death at its watch would never come."""
+
         async def promote() -> None:
-            handle = (await _client(self.platform)).get_workflow_handle_for(Rollout.run, self.workflow_id)
+            handle = rollout_of(await _client(self.platform), self.ref)
             if (await handle.describe()).status is not WorkflowExecutionStatus.RUNNING:
                 return
             state = await handle.query(Rollout.state, rpc_timeout=PATIENCE)
-            if state.weight == 0 and not state.phase.settled:
-                raise TimeoutError("it has no traffic yet")
+            if self.taken(WATCH) <= watches and not state.phase.settled:
+                raise TimeoutError("it is not watched yet")
             with suppress(WorkflowUpdateFailedError):  # it was heard when it was given before, or is decided
                 await handle.execute_update(Rollout.promote, Instruction(by="crash@test"), rpc_timeout=PATIENCE)
 
@@ -122,7 +130,7 @@ class Stage:
 
         def ended() -> bool:
             nonlocal state
-            run_id, found = asyncio.run(_newest(self.platform, self.workflow_id))
+            run_id, found = asyncio.run(_newest(self.platform, self.ref))
             if found and found.version == candidate and run_id not in self.runs:
                 state = (run_id, found)
             return state is not None
@@ -169,6 +177,11 @@ class Stage:
             ).fetchall()
         return [row[0] for row in rows]
 
+    def taken(self, activity: str) -> int:
+        """How often workers took this activity of any run of the story's rollout."""
+        executed = CrashFolder(self.platform.home).journal()
+        return sum(each.workflow_id == self.workflow_id and each.activity == activity for each in executed)
+
     def called(self) -> Json:
         """How often the last run called each activity."""
         folder = CrashFolder(self.platform.home)
@@ -191,11 +204,11 @@ def _patiently(order: Callable[[], Coroutine[None, None, None]], what: str) -> N
     until(taken, what, within=90)
 
 
-async def _newest(platform: Platform, workflow_id: str) -> tuple[str, RolloutState | None]:
+async def _newest(platform: Platform, ref: ServiceRef) -> tuple[str, RolloutState | None]:
     """The newest run, and its state if it has ended."""
     try:
         client = await _client(platform)
-        handle = client.get_workflow_handle_for(Rollout.run, workflow_id)
+        handle = rollout_of(client, ref)
         described = await handle.describe(rpc_timeout=timedelta(seconds=2))
         if described.status is WorkflowExecutionStatus.RUNNING:
             return described.run_id, None
@@ -205,7 +218,7 @@ async def _newest(platform: Platform, workflow_id: str) -> tuple[str, RolloutSta
 
 
 async def _guard(platform: Platform, ref: ServiceRef) -> GuardState:
-    handle = (await _client(platform)).get_workflow_handle_for(ServiceGuard.run, guard_id(ref))
+    handle = guard_of(await _client(platform), ref)
     return await handle.query(ServiceGuard.state)
 
 

@@ -89,7 +89,7 @@ def test_v8_lives_and_is_never_ready() -> None:
 
 
 def test_the_table_tells_what_is_wrong_with_each_version() -> None:
-    assert len({behaviour.summary for behaviour in BEHAVIOURS.values()}) == len(BEHAVIOURS) == 8
+    assert len({behaviour.summary for behaviour in BEHAVIOURS.values()}) == len(BEHAVIOURS) == 9
 
 
 def test_many_requests_share_a_connection() -> None:

@@ -8,9 +8,9 @@ from tests.faults.plan import FaultFolder
 from tests.whole.platform import Platform
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def faulty_platform(tmp_path_factory: pytest.TempPathFactory, temporal_cli: Path) -> Iterator[Platform]:
-    """A whole stack, shared by the tests of a process, whose providers are slow or fail where a test says so."""
+    """A whole stack, shared by this folder's tests in a process; its providers are slow or fail where told to."""
     folder = tmp_path_factory.mktemp("faulty")
     platform = Platform(folder, up_command=(sys.executable, "-m", "tests.faults.up"))
     try:

@@ -35,7 +35,10 @@ def platform(tmp_path_factory: pytest.TempPathFactory, temporal_cli: Path, offse
 
 
 @pytest.mark.skipif(FAKETIME is None, reason="no libfaketime; Debian's package faketime has it")
-@pytest.mark.parametrize(("jump", "version", "outcome"), [("+1h", "v2", "promoted"), ("-1h", "v3", "rolled_back")])
+@pytest.mark.parametrize(
+    ("jump", "version", "outcome"),
+    [("+1h", "v2", "promoted"), pytest.param("-1h", "v3", "rolled_back", marks=pytest.mark.full)],
+)
 def test_a_clock_that_jumps_by_an_hour_neither_ends_nor_prolongs_a_bake(
     platform: Platform, offset: Path, jump: str, version: str, outcome: str
 ) -> None:

@@ -2,36 +2,14 @@
 
 import json
 import sqlite3
-import subprocess
-import sys
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from pathlib import Path
+from contextlib import ExitStack
+
+import pytest
 
 from tests.faults.ending import assert_ended
+from tests.sqlite import held_by_another_process
 from tests.whole.platform import Json, Platform, Shop, finished, until
-
-HOLD = """
-import sqlite3, sys
-connection = sqlite3.connect(sys.argv[1], isolation_level=None, timeout=30)
-connection.execute("BEGIN EXCLUSIVE")
-print("held", flush=True)
-sys.stdin.readline()
-"""
-
-
-@contextmanager
-def locked(database: Path) -> Iterator[None]:
-    """Another process holds it until the block ends: who reads may, nobody writes."""
-    holder = subprocess.Popen([sys.executable, "-c", HOLD, database], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-    assert holder.stdin
-    assert holder.stdout
-    try:
-        assert holder.stdout.readline() == b"held\n"
-        yield
-    finally:
-        holder.communicate(b"\n", timeout=20)
 
 
 def a_shop(platform: Platform, bake: str = "3s") -> Shop:
@@ -65,7 +43,10 @@ def test_records_that_are_locked_throughout_delay_nothing_and_are_written_afterw
     shop = a_shop(faulty_platform)
     faulty_platform.deploy(shop, "v1")
     until_recorded(faulty_platform, shop, "promoted")
-    with faulty_platform.traffic(shop, rate=20), locked(faulty_platform.home / "records.db"):
+    with (
+        faulty_platform.traffic(shop, rate=20),
+        held_by_another_process(faulty_platform.home / "records.db", "EXCLUSIVE"),
+    ):
         began = time.monotonic()
         result = faulty_platform.deploy(shop, "v2")
         took = time.monotonic() - began
@@ -98,6 +79,7 @@ def test_records_that_are_removed_in_the_middle_are_made_anew(faulty_platform: P
     assert "asked for v3" in after["timeline"], "what was before the removal is told, too"
 
 
+@pytest.mark.full
 def test_a_temporal_database_that_is_locked_for_20_s_holds_a_canary_up_and_changes_nothing_else(
     faulty_platform: Platform,
 ) -> None:
@@ -111,7 +93,7 @@ def test_a_temporal_database_that_is_locked_for_20_s_holds_a_canary_up_and_chang
         }
         for shop in versions:
             faulty_platform.until_weight(shop, "50%")
-        with locked(faulty_platform.home / "temporal.db"):
+        with held_by_another_process(faulty_platform.home / "temporal.db", "EXCLUSIVE"):
             until_released = time.monotonic() + 20
             for shop in versions:
                 stack.enter_context(faulty_platform.traffic(shop, rate=20))

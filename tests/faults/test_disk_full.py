@@ -71,6 +71,7 @@ def taken_off(platform: Platform, shop: Shop) -> bool:
     return f"Carried out weight/local/{shop.name}" in platform.log.read_text()
 
 
+@pytest.mark.full
 def test_a_disk_that_is_full_before_a_deployment_changes_nothing_until_it_has_room(platform: Platform) -> None:
     shop = a_shop(platform)
     platform.deploy(shop, "v1")

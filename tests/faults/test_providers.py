@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import NamedTuple
 
+import pytest
+
 from tests.faults.ending import assert_ended
 from tests.faults.plan import FaultFolder, Faults
 from tests.whole.platform import Json, Platform, Shop, finished, until
@@ -55,6 +57,7 @@ def rolled_out(platform: Platform, versions: dict[Shop, str]) -> dict[Shop, Json
     return results
 
 
+@pytest.mark.full
 def test_a_call_of_30_s_changes_nothing_of_the_end(faulty_platform: Platform, folder: FaultFolder) -> None:
     """Six services side by side, as each has calls of 30 s of its own."""
     shops = with_stable(faulty_platform, [case.version for case in SLOWNESS.values()])

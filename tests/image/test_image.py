@@ -11,7 +11,7 @@ from tests.whole.platform import until
 from tests.workers.dev_server import free_port, running_temporal
 from workers.groups import GROUPS
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.slow, pytest.mark.full, pytest.mark.timeout(900)]
 
 IMAGE = "holdfast:test"
 

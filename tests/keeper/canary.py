@@ -1,6 +1,7 @@
 """A canary whose weight is leased: real Envoy, real ledger, a keeper in this process or one of its own."""
 
 import asyncio
+import json
 import os
 import signal
 import sys
@@ -15,6 +16,7 @@ from analysis.leases import time_left
 from models.ids import weight_lease
 from models.keeper import Holder, LeaseKey, LeaseStanding
 from models.keeper_ledger import Lease, ReturnTraffic
+from models.quantities import HostPort
 from models.traffic import TrafficSplit
 from providers.envoy_admin import EnvoyAdmin
 from providers.envoy_names import cluster_name, route_name
@@ -55,6 +57,13 @@ class KeeperProcess:
             return self._ledger.is_served()
 
         await eventually(serves, "the keeper serves its ledger", within=20)
+
+    async def metrics(self) -> HostPort:
+        """Where it shows them, as its log says."""
+        await self.until_said("Keeper started")
+        (line,) = [line for line in self.log.read_text().splitlines() if "Keeper started" in line]
+        found: HostPort = json.loads(line)["metrics"]
+        return found
 
     async def until_said(self, text: str) -> None:
         async def said() -> bool:

@@ -1,5 +1,6 @@
 """The keeper as a process of its own, with a real Envoy: nobody renews, whatever else is dead."""
 
+import asyncio
 import re
 import signal
 from collections.abc import AsyncIterator
@@ -9,6 +10,7 @@ import pytest
 
 from models.keeper import LeaseState
 from models.traffic import TrafficSplit
+from tests.exposition import scrape, total
 from tests.keeper.canary import Canary, KeeperProcess, a_canary, keeper_process
 from tests.providers.envoy_harness import Envoy, Site, Upstream, eventually, running_envoy, running_site
 
@@ -117,10 +119,29 @@ async def test_a_keeper_killed_and_started_again_in_time_meets_the_deadline(
     assert 2.0 <= taken <= 2.0 + BOUND
 
 
+async def test_what_it_keeps_and_what_it_carried_out_is_measured(canary: Canary, keeper: KeeperProcess) -> None:
+    await canary.begin()
+    address = await keeper.metrics()
+
+    async def measured(name: str, value: float, **labels: str) -> None:
+        async def is_so() -> bool:
+            return total(await asyncio.to_thread(scrape, address), name, **labels) == value
+
+        await eventually(is_so, f"{name} to be {value}", within=10)
+
+    await measured("holdfast_keeper_leases", 1, state="held")
+    await measured("holdfast_keeper_leases", 1, state="lapsed")
+    await measured("holdfast_keeper_carried_out_total", 1)
+    await measured("holdfast_keeper_troubles", 0)
+    await canary.settle()
+    await measured("holdfast_keeper_leases", 0, state="lapsed")
+    await measured("holdfast_keeper_ready", 1)
+
+
 async def test_a_keeper_started_again_still_takes_late_writes_back(canary: Canary, keeper: KeeperProcess) -> None:
     await canary.begin()
     await canary.until_returned(within=10)
-    before = (await canary.renew()).carried_out_at
+    before = (await canary.until_recorded()).carried_out_at
     await keeper.end(signal.SIGKILL)
     await canary.set_weight(100.0)
 
@@ -140,11 +161,7 @@ async def test_an_envoy_that_is_dead_at_the_deadline_serves_stable_from_its_firs
     await envoy.start()
 
     assert await canary.all_at_stable()
-
-    async def confirmed() -> bool:
-        return (await canary.renew()).carried_out_at is not None
-
-    await eventually(confirmed, "the keeper saw it in force", within=5)
+    await canary.until_recorded()
 
 
 async def test_stable_that_came_back_on_another_port_keeps_it(canary: Canary, site: Site, envoy: Envoy) -> None:

@@ -63,10 +63,11 @@ def test_a_queue_without_workers_is_noticed(group: Any) -> None:
     assert f'task_queue="{group.queue}"' in pages[0]["expr"]
 
 
-def test_the_example_scrapes_every_group() -> None:
-    (job,) = read_yaml(CONFIG)["scrape_configs"]
+def test_the_example_scrapes_every_group_and_the_keeper() -> None:
+    workers, keepers = read_yaml(CONFIG)["scrape_configs"]
 
-    assert [target["labels"]["group"] for target in job["static_configs"]] == [str(group.queue) for group in GROUPS]
+    assert [target["labels"]["group"] for target in workers["static_configs"]] == [str(group.queue) for group in GROUPS]
+    assert keepers["job_name"] == "holdfast-keeper"
 
 
 def lost(given: Any, kept: Any, path: str = "") -> Iterator[str]:

@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from ruamel.yaml import YAML
 
@@ -51,12 +52,14 @@ class Prometheus:
 
 @contextmanager
 def running(program: Path, folder: Path, targets: dict[str, str]) -> Iterator[Prometheus]:
-    """Prometheus with the example's configuration, looking every second at these workers."""
+    """Prometheus with the example's configuration, looking every second at these workers and at the keeper."""
     config = read_yaml(CONFIG)
     config["global"] = {"scrape_interval": "1s", "evaluation_interval": "1s"}
     config["rule_files"] = [str(RULES)]
-    for target in config["scrape_configs"][0]["static_configs"]:
+    workers, keepers = config["scrape_configs"]
+    for target in workers["static_configs"]:
         target["targets"] = [targets[target["labels"]["group"]]]
+    keepers["static_configs"][0]["targets"] = [targets["keeper"]]
     with (folder / "prometheus.yml").open("w") as file:
         YAML().dump(config, file)
     port = free_port()
@@ -75,23 +78,26 @@ def running(program: Path, folder: Path, targets: dict[str, str]) -> Iterator[Pr
         process.wait(timeout=30)
 
 
-def metrics_address(platform: Platform, group: str) -> str:
-    """Where a worker shows its metrics, among the ports that it listens on."""
-    for connection in platform.part("worker", group).net_connections():
+def metrics_address(process: psutil.Process, metric: str) -> str:
+    """Where a process shows its metrics, of which this is one, among the ports that it listens on."""
+    for connection in process.net_connections():
         if connection.status == "LISTEN":
             address = f"127.0.0.1:{connection.laddr.port}"
             try:
-                if any(sample.name == "temporal_num_pollers" for sample in scrape(address)):
+                if any(sample.name == metric for sample in scrape(address)):
                     return address
             except OSError:
                 continue
-    raise LookupError(f"the worker of {group} shows no metrics")
+    raise LookupError(f"{process.cmdline()} shows no metrics")
 
 
 @pytest.fixture(scope="module")
 def scraping(platform: Platform, prometheus: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
     """Prometheus after it saw a rollout that ended well and one that did not."""
-    targets = {str(group): metrics_address(platform, group) for group in TaskQueue}
+    targets = {
+        str(group): metrics_address(platform.part("worker", group), "temporal_num_pollers") for group in TaskQueue
+    }
+    targets["keeper"] = metrics_address(platform.part("-m keeper"), "holdfast_keeper_ready")
     with running(prometheus, tmp_path_factory.mktemp("prometheus"), targets) as server:
         shop = platform.shop(bake="2s")
         platform.deploy(shop, "v1")
@@ -105,9 +111,9 @@ def scraping(platform: Platform, prometheus: Path, tmp_path_factory: pytest.Temp
         yield server
 
 
-def test_every_worker_is_scraped(scraping: Prometheus) -> None:
+def test_every_worker_and_the_keeper_are_scraped(scraping: Prometheus) -> None:
     assert {tuple(target["value"])[1] for target in scraping.ask('up{job="holdfast-workers"}')} == {"1"}
-    assert len(scraping.ask("up")) == len(TaskQueue)
+    assert len(scraping.ask("up")) == len(TaskQueue) + 1
 
 
 def test_every_metric_that_is_asked_for_exists(scraping: Prometheus) -> None:

@@ -5,7 +5,6 @@ import os
 import signal
 import socket
 import subprocess
-import tempfile
 import time
 from contextlib import ExitStack
 from pathlib import Path
@@ -29,9 +28,7 @@ class TemporalOnPostgres:
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._log = folder / "temporal.log"
-        # Not among pytest's folders: each run of it closes those of all runs to the user that PostgreSQL wants.
-        self._data = tempfile.TemporaryDirectory(prefix="holdfast-postgres-", ignore_cleanup_errors=True)
-        self.postgres = Postgres(Path(self._data.name))
+        self.postgres = Postgres()
         self._programs = production_programs()
         self._port = _row_of_free_ports()
         self._server: subprocess.Popen[bytes] | None = None
@@ -71,8 +68,7 @@ class TemporalOnPostgres:
 
     def end(self) -> None:
         self._end(signal.SIGTERM)
-        self.postgres.stop()
-        self._data.cleanup()
+        self.postgres.end()
 
     def _end(self, number: signal.Signals) -> None:
         if self._server is None or self._server.poll() is not None:

@@ -95,6 +95,10 @@ class Production(Platform):
         envoy, keeper = self._host
         return {**workers, "envoy": envoy.pid, "keeper": keeper.pid, "temporal": self.temporal.server_pid}
 
+    @property
+    def envoy_admin(self) -> str:
+        return self.env["HOLDFAST_ENVOY_ADMIN"]
+
     def workers_of(self, group: str) -> list[Worker]:
         return [each for each in self.workers if each.group == group and each.process.poll() is None]
 

@@ -160,7 +160,7 @@ def test_parts_that_share_a_network_share_no_port(services: dict[str, Json]) -> 
         if name.endswith(("HEALTH_PORT", "METRICS_PORT")) and value
     ]
 
-    assert len(ports) == len(set(ports)) == 5
+    assert len(ports) == len(set(ports)) == 6
 
 
 def test_prometheus_scrapes_every_worker_where_it_is_measured(services: dict[str, Json], tmp_path: Path) -> None:

@@ -84,7 +84,10 @@ def is_changed(found: WorkflowHistory) -> bool:
     return any(CHANGE.encode() in event.SerializeToString() for event in found.events)
 
 
-@pytest.mark.parametrize(("order", "phase", "alive"), [("approve", "promoted", "v2"), ("abort", "rolled_back", "v1")])
+@pytest.mark.parametrize(
+    ("order", "phase", "alive"),
+    [("approve", "promoted", "v2"), pytest.param("abort", "rolled_back", "v1", marks=pytest.mark.full)],
+)
 def test_rollouts_of_before_and_after_an_upgrade_end_right(
     versioned: Production, order: str, phase: str, alive: str
 ) -> None:
@@ -133,6 +136,7 @@ def failed_decisions(found: WorkflowHistory) -> int:
     return sum(event.HasField("workflow_task_failed_event_attributes") for event in found.events)
 
 
+@pytest.mark.full
 def test_a_build_without_workers_is_not_made_current(versioned: Production) -> None:
     run = versioned.run("workers", "current", "never-started")
 

@@ -17,14 +17,14 @@ from tests.workers.eventually import eventually
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
+def server() -> Iterator[Postgres]:
     """A server of these tests' own, which they stop and break."""
-    server = Postgres(tmp_path_factory.mktemp("faulty"))
+    server = Postgres()
     server.start()
     try:
         yield server
     finally:
-        server.stop()
+        server.end()
 
 
 @pytest_asyncio.fixture

@@ -5,8 +5,6 @@ import os
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 
@@ -19,14 +17,7 @@ from records.errors import RecordsError
 from records.store import RecordStore, write_on
 from tests.factories import SHOP
 from tests.records.factories import to_record
-
-HOLD = """
-import sqlite3, sys
-connection = sqlite3.connect(sys.argv[1], isolation_level=None)
-connection.execute("BEGIN IMMEDIATE")
-print("held", flush=True)
-sys.stdin.readline()
-"""
+from tests.sqlite import held_by_another_process
 
 
 @pytest.fixture
@@ -37,19 +28,6 @@ def path(tmp_path: Path) -> Path:
 @pytest.fixture
 def store(path: Path) -> RecordStore:
     return RecordStore(None, path.parent)
-
-
-@contextmanager
-def held_by_another_process(path: Path) -> Iterator[None]:
-    """It lets go when the block ends."""
-    holder = subprocess.Popen([sys.executable, "-c", HOLD, path], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-    assert holder.stdin
-    assert holder.stdout
-    try:
-        assert holder.stdout.readline() == b"held\n"
-        yield
-    finally:
-        holder.communicate(b"\n", timeout=20)
 
 
 async def test_a_write_waits_for_another_process_and_is_then_done(store: RecordStore, path: Path) -> None:

@@ -6,7 +6,7 @@ import pytest
 from tests.whole.platform import Platform
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def platform(tmp_path_factory: pytest.TempPathFactory, temporal_cli: Path) -> Iterator[Platform]:
     """One stack for all tests of a process; each test rolls a service of its own out on it."""
     shared = Platform(tmp_path_factory.mktemp("platform"))

@@ -1,5 +1,6 @@
 """A whole local stack as a user runs it: the real command, real processes, a folder and ports of its own."""
 
+import asyncio
 import json
 import os
 import signal
@@ -12,10 +13,15 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import psutil
 import pytest
+
+from models.ids import ServiceRef
+from models.traffic import EnvoyTraffic
+from providers.envoy_router import EnvoyRouter
+from providers.errors import ProviderError
 
 ROOT = Path(__file__).resolve().parents[2]
 HOLDFAST = (sys.executable, "-m", "starters.main")
@@ -36,6 +42,13 @@ def free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
+
+
+def is_gone(process: psutil.Process) -> bool:
+    try:
+        return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
 
 
 def environment(home: Path, **more: str) -> dict[str, str]:
@@ -63,6 +76,9 @@ class Shop:
 
 class Platform:
     """`holdfast up` in a folder, and the command against it."""
+
+    made: ClassVar[list[tuple["Platform", Shop]]] = []
+    """Every service of every platform that is to be retired after the test which made it."""
 
     def __init__(self, folder: Path, up_command: Sequence[str] = (*HOLDFAST, "up")) -> None:
         self._up_command = up_command
@@ -97,12 +113,11 @@ class Platform:
     def kill_everything(self) -> None:
         """kill -9 of the stack: all its processes die with it, the services' instances do not."""
         assert self._up
-        parts = [
-            self.part(*words) for words in (("worker", "rollouts"), ("start-dev",), ("bootstrap.json",), ("-m keeper",))
-        ]
+        every = (("worker", "rollouts"), ("start-dev",), ("bootstrap.json",), ("-m keeper",))
+        parts = [part for words in every if (part := self.find(*words))]  # one killed before may not be back yet
         self._up.kill()
         self._up.wait()
-        until(lambda: not any(part.is_running() for part in parts), "the stack to die")
+        until(lambda: all(map(is_gone, parts)), "the stack to die")
 
     def end(self) -> None:
         """Stop whatever of it still runs, and every instance it started: only processes found by their own pids."""
@@ -120,6 +135,10 @@ class Platform:
         record: Json = json.loads((self.home / "stack.json").read_text())
         return record
 
+    @property
+    def envoy_admin(self) -> str:
+        return str(self.record["envoy_admin"])
+
     def processes(self) -> list[psutil.Process]:
         """Every live process that this platform started: those that carry its home in their environment, and the
         instances whose logs lie under it.
@@ -129,28 +148,37 @@ class Platform:
             with suppress(psutil.Error):
                 if process.status() == psutil.STATUS_ZOMBIE or process.pid == os.getpid():
                     continue
-                if process.environ().get("HOLDFAST_HOME") == str(self.home) or self._holds_a_file(process):
+                home = process.environ().get("HOLDFAST_HOME")
+                if home == str(self.home) or self._holds_a_file(process, self.home):
                     found.append(process)
         return found
 
-    def _holds_a_file(self, process: psutil.Process) -> bool:
+    @staticmethod
+    def _holds_a_file(process: psutil.Process, folder: Path) -> bool:
         output = Path(f"/proc/{process.pid}/fd/1")
-        return output.exists() and str(output.readlink()).startswith(str(self.home))
+        return output.exists() and output.readlink().is_relative_to(folder)
 
     def part(self, *words: str) -> psutil.Process:
         """The process whose command line holds these words: `worker traffic`, `envoy`, `start-dev`."""
+        found = self.find(*words)
+        if found is None:
+            raise LookupError(f"no process of the stack has {words} in its command line")
+        return found
+
+    def find(self, *words: str) -> psutil.Process | None:
         for process in self.processes():
             with suppress(psutil.Error):
                 line = " ".join(process.cmdline())
                 if all(word in line for word in words) and "tether" not in line:
                     return process
-        raise LookupError(f"no process of the stack has {words} in its command line")
+        return None
 
     def kill(self, *words: str) -> None:
-        """kill -9 one part, and wait until it is gone."""
+        """kill -9 one part, as soon as it is there, and wait until it is gone."""
+        until(lambda: self.find(*words), f"{words} to be there")
         process = self.part(*words)
         process.kill()
-        until(lambda: not process.is_running() or process.status() == psutil.STATUS_ZOMBIE, f"{words} to die")
+        until(lambda: is_gone(process), f"{words} to die")
 
     def instances(self, service: str) -> dict[str, int]:
         """How many instances of each version of a service live, by the logs under this home that they hold open."""
@@ -197,7 +225,26 @@ class Platform:
             "rollout": {**(strategy or {"steps": steps}), "judge": judge},
         }
         catalog.write_text(json.dumps({"version": 1, "services": {name: service}}))
-        return Shop(name, catalog, port)
+        self.made.append((self, shop := Shop(name, catalog, port)))
+        return shop
+
+    def retire(self, shop: Shop) -> None:
+        """Take its traffic and its instances away, if this platform still runs: Envoy can watch some forty services."""
+        if (self.home / "envoy" / "services" / f"local.{shop.name}.json").exists():
+            with suppress(ProviderError, FileNotFoundError):
+                asyncio.run(self._remove_traffic(shop))
+        for process in self.processes():
+            with suppress(psutil.Error):
+                if self._holds_a_file(process, self.home / "instances" / "local" / shop.name):
+                    process.kill()
+
+    async def _remove_traffic(self, shop: Shop) -> None:
+        router = EnvoyRouter(self.home / "envoy", self.envoy_admin)
+        try:
+            ref = ServiceRef(environment="local", service=shop.name)
+            await router.remove(ref, EnvoyTraffic(listen=f"127.0.0.1:{shop.port}"))
+        finally:
+            await router.aclose()
 
     def run(
         self, *args: str, timeout: float = 120, env: Mapping[str, str] | None = None

@@ -14,7 +14,12 @@ PARTS = {
 }
 
 
-@pytest.mark.parametrize("part", PARTS)
+def parts(*always: str) -> list[object]:
+    """Those that are always killed; the others where everything is tested."""
+    return [pytest.param(part, marks=() if part in always else pytest.mark.full) for part in PARTS]
+
+
+@pytest.mark.parametrize("part", parts("the worker that watches"))
 def test_a_good_version_is_promoted_although_this_dies(platform: Platform, part: str) -> None:
     shop = platform.shop()
     platform.deploy(shop, "v1")
@@ -31,7 +36,7 @@ def test_a_good_version_is_promoted_although_this_dies(platform: Platform, part:
         assert users["failed"] == 0
 
 
-@pytest.mark.parametrize("part", PARTS)
+@pytest.mark.parametrize("part", parts("the Temporal server", "the keeper"))
 def test_a_bad_version_is_taken_back_although_this_dies(platform: Platform, part: str) -> None:
     shop = platform.shop(bake="30s")
     platform.deploy(shop, "v1")
@@ -46,6 +51,7 @@ def test_a_bad_version_is_taken_back_although_this_dies(platform: Platform, part
     assert platform.state(shop)["weight"] == "0%"
 
 
+@pytest.mark.full
 def test_everything_stopped_in_the_middle_goes_on_with_the_next_up(own_platform: Platform) -> None:
     own_platform.start()
     shop = own_platform.shop(bake="20s")
@@ -69,7 +75,9 @@ def test_everything_stopped_in_the_middle_goes_on_with_the_next_up(own_platform:
     assert own_platform.processes() == []
 
 
-@pytest.mark.parametrize(("version", "alive"), [("v2", {"v2": 2}), ("v3", {"v1": 2})])
+@pytest.mark.parametrize(
+    ("version", "alive"), [pytest.param("v2", {"v2": 2}, marks=pytest.mark.full), ("v3", {"v1": 2})]
+)
 def test_everything_killed_at_once_goes_on_with_the_next_up(
     own_platform: Platform, version: str, alive: dict[str, int]
 ) -> None:

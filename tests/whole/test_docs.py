@@ -28,6 +28,7 @@ RUN_ELSEWHERE = {
     "make check": "it is what the CI runs",
     "make test": "it is what runs this",
     "make bench-rollouts": "tests/whole/test_rollout_benchmark.py runs a part of it",
+    "make test-full": "it runs what make test leaves out",
     "make crash": "make test runs a part of it",
     "make exit-codes": "tests/whole/test_exit_codes.py runs it",
     "make pictures": "it changes the pages' own pictures",

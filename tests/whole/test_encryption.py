@@ -32,7 +32,7 @@ def roll_out(platform: Platform, word: str) -> Shop:
     platform.env["LOGNAME"] = f"{word}-person"
     assert deploy(platform, shop, "v1", word)["outcome"] == "promoted"
     with platform.traffic(shop):
-        assert deploy(platform, shop, "v3", word)["outcome"] == "rolled_back"
+        assert deploy(platform, shop, "v9", word)["outcome"] == "rolled_back"
     rewrite(shop, command=["sh", "-c", f"echo {word}-last-words; exit 1 # {{port}}"])
     assert f"{word}-last-words" in deploy(platform, shop, "v4", word)["reason"]
     assert platform.state(shop)["requested_by"].startswith(f"{word}-person@")

@@ -46,7 +46,7 @@ def test_it_serves_is_small_and_leaves_when_told_to(tmp_path: Path) -> None:
 
     assert report == {
         "ok": True, "text": "Leases that nobody renews are carried out.",
-        "state": "serving", "held": 0, "lapsed": 0, "troubles": [],
+        "state": "serving", "held": 0, "lapsed": 0, "carried_out": 0, "troubles": [],
     }  # fmt: skip
     assert process.returncode == 0
     assert memory < SMALL_MIB, "it imports more than it needs"

@@ -66,6 +66,7 @@ async def test_rollouts_at_a_gate_are_open_until_a_person_approves(stand: Stand,
     assert [(await handle.result()).outcome for handle in handles] == ["promoted"] * 2
 
 
+@pytest.mark.full
 async def test_memory_is_weighed_with_rollouts_open(address: HostPort) -> None:
     weighed = await measure_memory(address, count=5, cached=10)
 

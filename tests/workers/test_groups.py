@@ -4,9 +4,10 @@ import pytest
 from temporalio import activity
 
 from models.temporal_names import TaskQueue
+from runtime.envoy_admin import EnvoyUnknownError
 from runtime.settings import Settings
 from workers.groups import GROUPS, UnknownGroupError, groups_named
-from workers.wiring import Adapters, EnvoyUnknownError
+from workers.wiring import Adapters
 
 
 def test_every_queue_has_exactly_one_group() -> None:

@@ -35,6 +35,7 @@ from models.quantities import HostPort
 from models.rollout import Acknowledgement
 from models.temporal_names import GuardUpdate, SearchAttribute, TaskQueue
 from runtime.plugin import holdfast_plugin
+from starters.handles import GuardHandle, guard_of
 from tests.workflows.harness import until
 from tests.workflows.holder import Holding, HoldsALease
 from workflows.service_guard import ServiceGuard
@@ -65,8 +66,8 @@ class GuardedService:
         self.ref = ServiceRef(environment="local", service=f"shop-{uuid.uuid4().hex[:8]}")
 
     @property
-    def guard(self) -> WorkflowHandle[ServiceGuard, None]:
-        return self.client.get_workflow_handle_for(ServiceGuard.run, guard_id(self.ref))
+    def guard(self) -> GuardHandle:
+        return guard_of(self.client, self.ref)
 
     async def begin(self, *, updates_per_run: int) -> None:
         """Start the guard before anybody asks, with runs so short."""

@@ -3,9 +3,10 @@
 from datetime import timedelta
 
 from models.guard import Freeze, GuardState, LeaseKind
-from models.ids import ServiceRef, guard_id, parse_rollout_id
+from models.ids import ServiceRef, parse_rollout_id
 from models.rollout import Phase, RolloutRequest
 from models.temporal_names import GuardUpdate
+from starters.handles import guard_of
 from tests.factories import a_request, a_service, keeping, unhealthy
 from tests.workflows.guard_harness import FROZEN
 from tests.workflows.harness import ADA, Bench, Handle, state, until_phase
@@ -14,8 +15,8 @@ from workflows.rollout import Rollout
 from workflows.service_guard import ServiceGuard
 
 
-async def guard_of(bench: Bench, handle: Handle) -> GuardState:
-    guard = bench.client.get_workflow_handle_for(ServiceGuard.run, guard_id(parse_rollout_id(handle.id)))
+async def state_of_guard(bench: Bench, handle: Handle) -> GuardState:
+    guard = guard_of(bench.client, parse_rollout_id(handle.id))
     return await guard.query(ServiceGuard.state)
 
 
@@ -30,10 +31,10 @@ async def test_the_service_is_the_rollouts_while_it_runs_and_free_afterwards(ben
     world.endless.add("watch")
     handle = await bench.start(world)
     await world.watching.wait()
-    during = await guard_of(bench, handle)
+    during = await state_of_guard(bench, handle)
     await handle.execute_update(Rollout.promote, ADA)
     await handle.result()
-    after = await guard_of(bench, handle)
+    after = await state_of_guard(bench, handle)
 
     assert [(lease.kind, lease.version) for lease in during.leases] == [(LeaseKind.ROLLOUT, "v2")]
     assert after.leases == ()
@@ -113,7 +114,7 @@ async def test_the_service_is_free_while_the_old_version_is_only_kept(real_bench
     world = FakeWorld()
     handle = await real_bench.start(world, a_request(spec=keeping(a_service(), timedelta(days=1))))
     await until_phase(handle, Phase.KEEPING)
-    free = await guard_of(real_bench, handle)
+    free = await state_of_guard(real_bench, handle)
     await handle.cancel()
     await handle.result()
 
@@ -124,7 +125,7 @@ async def test_an_order_to_freeze_reaches_the_next_rollout(bench: Bench) -> None
     world = FakeWorld()
     handle = await bench.start(world)
     await handle.result()
-    guard = bench.client.get_workflow_handle_for(ServiceGuard.run, guard_id(parse_rollout_id(handle.id)))
+    guard = guard_of(bench.client, parse_rollout_id(handle.id))
     await guard.execute_update(GuardUpdate.FREEZE, Freeze(by="ada", note="black friday"), result_type=object)
     result = await (await again(bench, world, handle, version="v3")).result()
 

@@ -13,7 +13,7 @@ from models.freezes import FreezeSpec
 from models.guard import Grant, LeaseKind, LeaseOutcome
 from models.temporal_names import SearchAttribute
 from tests.factories import WHEN, an_acquire
-from tests.workflows.guard_harness import GuardedService, answer_of, end, holders, rules, until_ended
+from tests.workflows.guard_harness import GuardedService, Holder, answer_of, end, holders, rules, until_ended
 from tests.workflows.harness import Bench, until
 from tests.workflows.holder import HoldsALease
 
@@ -90,7 +90,7 @@ async def test_a_holder_that_continued_as_new_still_holds_and_is_granted_the_sam
         return (await by_name.describe()).run_id != holder.first_execution_run_id
 
     await until(continued, "the holder to continue as new")
-    newest = fresh_shop.client.get_workflow_handle_for(HoldsALease.run, holder.id)
+    newest: Holder = fresh_shop.client.get_workflow_handle_for(HoldsALease.run, holder.id)
     answer = await answer_of(newest)
 
     assert isinstance(answer, Grant)
