@@ -91,6 +91,9 @@ class MetricSnapshot(Payload):
 
     taken_at: datetime
     versions: dict[Version, Counters] = Field(default_factory=dict)
+    parts: dict[Version, dict[str, Counters]] = Field(
+        default_factory=dict, description="the same by instance or series, where the source knows"
+    )
 
 
 class Outcome(StrEnum):

@@ -103,7 +103,14 @@ class TrafficRouter(Protocol):
 
 class MetricSource(Protocol):
     async def snapshot(self, ref: ServiceRef, spec: MetricsSpec, versions: Sequence[Version]) -> MetricSnapshot:
-        """Cumulative counters per version. Counters may begin anew at any time. Raises ProviderError."""
+        """Cumulative counters per version. Counters may begin anew at any time. Raises ProviderError.
+
+        A source that counts per instance fills `parts`, so that one instance's new beginning is told from the others.
+        """
+        ...
+
+    async def measure(self, ref: ServiceRef, spec: MetricsSpec, query: str, version: Version) -> float | None:
+        """What one query says of a version now; None when it says nothing. Raises ProviderError."""
         ...
 
 
