@@ -14,7 +14,8 @@ from datetime import timedelta
 from analysis.bets import LEAST, bounded, log_add, log_sum
 from analysis.dispersion import Pair, learn
 from analysis.evidence import tempering
-from models.evidence import Change, ChangeSpec, Noise
+from models.evidence import UNKNOWN, Change, ChangeSpec, Comparison, Noise
+from models.quantities import format_duration
 
 RATIOS = ((1.3, 0.25), (1.8, 0.25), (3.0, 0.25), (6.0, 0.15), (20.0, 0.1))
 """Ratios beyond 1 + margin, each with its share of every minute's bet."""
@@ -31,6 +32,28 @@ def learn_alone(history: Sequence[tuple[float, float]]) -> Noise:
         return Noise()
     rate = bad / requests
     return learn([Pair(n, x, STEADY * n, STEADY * n * rate) for n, x in history])
+
+
+def usual_after(comparison: Comparison, negligible: float) -> Noise:
+    """What is usual for a version that was promoted: what it and the stable one did meanwhile.
+
+    Never below what is negligible: the few requests of a rollout do not show how rare bad ones really are.
+    """
+    seen = comparison.errors
+    requests = seen.candidate_requests + seen.stable_requests
+    rate = (seen.candidate_bad + seen.stable_bad) / requests if requests > 0 else 0.0
+    return UNKNOWN.model_copy(update={"rate": max(negligible, rate)})
+
+
+def alarm(change: Change, spec: ChangeSpec, usual: Noise, version: str) -> str | None:
+    """Why a promoted version counts as turned bad; None while it does not."""
+    if not is_changed(change, spec):
+        return None
+    rate = change.recent_bad / change.recent_requests if change.recent_requests > 0 else 0.0
+    return (
+        f"{version} turned bad: {rate:.2%} of its requests fail of late, {usual.rate:.2%} is usual; "
+        f"by chance alone this is said once in {format_duration(spec.alarm_every)}"
+    )
 
 
 def observe(

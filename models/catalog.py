@@ -4,7 +4,8 @@ from datetime import timedelta
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, JsonValue, model_validator
-from pydantic.json_schema import GenerateJsonSchema
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
+from pydantic_core.core_schema import WithDefaultSchema
 
 from models.base import Written
 from models.deployment import DeploySpec
@@ -13,7 +14,7 @@ from models.guard import GuardRules, GuardSpec
 from models.ids import Name
 from models.judgement import EnvoyMetrics, JudgeSpec, MetricsSpec
 from models.mistakes import MistakeError
-from models.quantities import Duration, Percent, format_duration, format_percent
+from models.quantities import PERCENT_RULE, Duration, Percent, format_duration, format_percent
 from models.traffic import TrafficSpec
 
 
@@ -180,6 +181,12 @@ class Catalog(Written):
 
 class _AsWritten(GenerateJsonSchema):
     """Defaults stand in the schema as people write them; pydantic's own form of a duration is ISO 8601."""
+
+    def default_schema(self, schema: WithDefaultSchema) -> JsonSchemaValue:
+        made = super().default_schema(schema)
+        if made.get("pattern") == PERCENT_RULE and isinstance(made.get("default"), float):
+            made["default"] = format_percent(made["default"])
+        return made
 
     def encode_default(self, dft: Any) -> Any:
         return format_duration(dft) if isinstance(dft, timedelta) else super().encode_default(dft)

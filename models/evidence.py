@@ -81,6 +81,16 @@ class Evidence(Payload):
     unusable: int = Field(default=0, description="readings that made no sense or had nothing, and were left out")
 
 
+class Comparison(Payload):
+    """All evidence of one rollout; it travels from step to step, and from worker to worker."""
+
+    errors: Evidence = Evidence()
+    slow: Evidence = Evidence()
+    slow_bound_ms: float | None = Field(
+        default=None, description="what counts as slow; set before the first reading that is weighed"
+    )
+
+
 class ChangeSpec(Written):
     """When a version's rate counts as changed from its own past."""
 

@@ -12,6 +12,7 @@ from temporalio.testing import ActivityEnvironment
 from activities.traffic import TrafficActivities
 from models.judgement import Counters, EnvoyMetrics, JudgeSpec, MetricSnapshot, Outcome, Watch, WatchProgress
 from providers.errors import ProviderError
+from tests.activities.fake_evidence_log import FakeEvidenceLog
 from tests.activities.fake_keeper import FakeKeeper
 from tests.factories import SHOP, WHEN
 
@@ -24,6 +25,9 @@ class Source:
     def __init__(self, readings: Iterator[Reading]) -> None:
         self._readings = readings
         self._last: Reading | None = None
+
+    async def measure(self, ref: object, spec: object, query: object, version: object) -> float | None:
+        raise AssertionError
 
     async def snapshot(self, ref: object, spec: object, versions: object) -> MetricSnapshot:
         self._last = next(self._readings, self._last)
@@ -43,7 +47,7 @@ def a_watch(bake: timedelta | None) -> Watch:
 
 
 def activities(*readings: Reading) -> TrafficActivities:
-    return TrafficActivities({}, {"envoy": Source(iter(readings))}, FakeKeeper())
+    return TrafficActivities({}, {"envoy": Source(iter(readings))}, FakeKeeper(), FakeEvidenceLog())
 
 
 async def test_gives_its_verdict_and_carries_the_evidence_in_its_heartbeats() -> None:
@@ -114,7 +118,7 @@ async def test_it_is_seen_to_live_while_a_reading_takes_long(monkeypatch: pytest
             await asyncio.Event().wait()
             raise AssertionError
 
-    watching = TrafficActivities({}, {"envoy": Stuck(iter(()))}, FakeKeeper())
+    watching = TrafficActivities({}, {"envoy": Stuck(iter(()))}, FakeKeeper(), FakeEvidenceLog())
     running = asyncio.create_task(environment.run(watching.watch, a_watch(timedelta(hours=2))))
     await asyncio.wait_for(seen.wait(), 5)
     running.cancel()
