@@ -2,7 +2,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 SETUP := .venv/.set-up
 
-.PHONY: setup demo test test-full crash check keeper exit-codes footprint pictures record format lock clean bench-judge
+.PHONY: setup demo test test-full crash check keeper exit-codes footprint pictures record format lock clean bench-rollouts bench-judge exposure
 
 setup: $(SETUP)
 
@@ -43,6 +43,10 @@ keeper: setup
 # Memory and database size of what production runs, after twenty rollouts; four minutes.
 footprint: setup
 	@$(BIN)/python -m benchmarks.footprint
+
+# How long users meet a version that fails one in five, and how many do; eight minutes.
+exposure: setup
+	@$(BIN)/python -m benchmarks.exposure $(ARGS)
 
 # Counts wrong exit codes of 200 short commands on a busy machine; three minutes.
 exit-codes: setup

@@ -3,8 +3,11 @@
 from datetime import timedelta
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from analysis.canary_watch import CanaryWatch
+from models.evidence import UNKNOWN
 from models.judgement import (
     Counters,
     EnvoyMetrics,
@@ -275,3 +278,46 @@ def test_every_reading_of_a_short_watch_is_a_sample_with_its_evidence() -> None:
     assert samples[3].evidence[0].metric == "errors"
     assert samples[4].problem == "no answer"
     assert watch.canary.samples() == ()
+
+
+def an_afterwards_watch(rate: float = 0.01) -> Watch:
+    watch = a_watch(bake=None, judge=LENIENT)
+    return watch.model_copy(update={"stable": None, "usual": UNKNOWN.model_copy(update={"rate": rate})})
+
+
+def test_a_promoted_version_that_fails_far_more_often_than_usual_has_turned_bad() -> None:
+    watch = Beside(an_afterwards_watch())
+    calm = [watch.tick(candidate=(100, 1)) for _ in range(1800)]
+    verdicts = [watch.tick(candidate=(100, 10)) for _ in range(600)]
+
+    verdict = next(verdict for verdict in verdicts if verdict)
+    assert calm == [None] * 1800
+    assert verdict.outcome is Outcome.UNHEALTHY
+    assert "v2 turned bad" in verdict.reason
+    assert "1.00% is usual" in verdict.reason
+
+
+def test_a_promoted_version_that_no_metrics_tell_of_is_neither_good_nor_bad() -> None:
+    watch = Beside(an_afterwards_watch())
+
+    assert [watch.canary.missed("no answer", at=WHEN, elapsed=TICK) for _ in range(600)] == [None] * 600
+
+
+numbers = st.one_of(st.none(), st.integers(0, 10**9))
+
+
+@given(readings=st.lists(st.tuples(numbers, numbers, numbers, numbers), max_size=30), proof=st.booleans())
+def test_whatever_is_read_there_is_a_verdict_or_none_and_no_verdict_without_requests(
+    readings: list[tuple[int | None, int | None, int | None, int | None]], proof: bool
+) -> None:
+    watch = a_watch(bake=3).model_copy(update={"proof": proof})
+    canary = CanaryWatch(watch, WatchProgress())
+    for n, x, m, y in readings:
+        versions = {
+            version: Counters(requests=requests, errors=min(errors or 0, requests))
+            for version, requests, errors in (("v2", n, x), ("v1", m, y))
+            if requests is not None
+        }
+        verdict = canary.saw(MetricSnapshot(taken_at=WHEN, versions=versions), elapsed=TICK)
+        if verdict and canary.progress.total.requests == 0:
+            assert verdict.outcome is Outcome.INCONCLUSIVE
