@@ -19,7 +19,7 @@ from models.catalog import (
 from models.deployment import HttpReadiness, ProcessDeployment
 from models.freezes import FreezeSpec
 from models.guard import GuardSpec, RestartBudget
-from models.judgement import CompareSpec, EnvoyMetrics, ErrorRateRule, JudgeSpec, LatencyRule
+from models.judgement import AfterSpec, CompareSpec, EnvoyMetrics, ErrorRateRule, JudgeSpec, LatencyRule
 from models.quantities import DURATION_RULE, parse_duration
 from models.traffic import EnvoyTraffic
 from tests.factories import a_service, a_step
@@ -39,6 +39,7 @@ SECTIONS: dict[str, tuple[type[BaseModel], ...]] = {
     "`services.<name>.rollout.steps[]`": (CanaryStep,),
     "`services.<name>.rollout.judge`": (JudgeSpec,),
     "`services.<name>.rollout.judge.compare`": (CompareSpec,),
+    "`services.<name>.rollout.judge.after_promotion`": (AfterSpec,),
     "`services.<name>.rollout.judge.rules[]`": (ErrorRateRule, LatencyRule),
     "`services.<name>.guard`": (GuardSpec,),
     "`services.<name>.guard.restarts`": (RestartBudget,),
