@@ -8,6 +8,7 @@ import pytest
 from tests.crash.conftest import FULL, Stages
 from tests.crash.plan import CrashFolder, Death, Moment
 from tests.crash.stories import STORIES, Story
+from tests.whole.platform import until
 
 
 def deaths() -> list[tuple[Story, str, int, Moment]]:
@@ -38,4 +39,5 @@ def test_a_worker_that_dies_changes_nothing_of_the_end(
     folder.plan(Death(workflow_id=stage.workflow_id, activity=activity, nth=nth, moment=moment))
     stage.play()
 
-    assert folder.due is None, "the worker did not die where it was told to"
+    # One that was cancelled hears of it with its next heartbeat, and that may be after the end.
+    until(lambda: folder.due is None, "the worker to die where it was told to")

@@ -34,7 +34,11 @@ class _MortalActivities(ActivityInboundInterceptor):
     async def execute_activity(self, input: ExecuteActivityInput) -> Any:  # noqa: A002 - the SDK's name
         self._folder.note(_executed())
         self._die_if_due(Moment.BEFORE)
-        result = await super().execute_activity(input)
+        try:
+            result = await super().execute_activity(input)
+        except asyncio.CancelledError:  # a watch that an order ends
+            self._die_if_due(Moment.AFTER)
+            raise
         self._die_if_due(Moment.AFTER)
         return result
 

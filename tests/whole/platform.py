@@ -44,6 +44,14 @@ def free_port() -> int:
         return port
 
 
+def words_of(process: psutil.Process) -> list[str]:
+    """Its command line; nothing of a process that ended meanwhile."""
+    try:
+        return process.cmdline()
+    except psutil.Error:
+        return []
+
+
 def is_gone(process: psutil.Process) -> bool:
     try:
         return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE

@@ -17,7 +17,7 @@ from typer.main import get_command
 from typer.testing import CliRunner
 
 from starters.main import app
-from tests.whole.platform import HOLDFAST, ROOT, Platform, until
+from tests.whole.platform import HOLDFAST, ROOT, Platform, until, words_of
 
 INSTANCE = "examples.shop.server"
 
@@ -173,7 +173,7 @@ def test_a_killed_up_leaves_only_instances_and_the_next_one_adopts_them(own_plat
 
     up.kill()
 
-    until(lambda: all(INSTANCE in p.cmdline() for p in own_platform.processes()), "its children to end")
+    until(lambda: all(INSTANCE in words_of(p) for p in own_platform.processes()), "its children to end")
     survivors = {process.pid for process in own_platform.processes()}
     assert len(survivors) == 2
     own_platform.start()
@@ -182,7 +182,7 @@ def test_a_killed_up_leaves_only_instances_and_the_next_one_adopts_them(own_plat
         "the next one to serve",
         within=60,
     )
-    assert {p.pid for p in own_platform.processes() if INSTANCE in p.cmdline()} == survivors
+    assert {p.pid for p in own_platform.processes() if INSTANCE in words_of(p)} == survivors
     status = own_platform.order("status", shop, "--json")
     assert json.loads(status.stdout)["state"]["phase"] == "promoted"
     assert httpx.get(shop.url, trust_env=False).headers["x-holdfast-version"] == "v1"

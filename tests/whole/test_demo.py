@@ -15,7 +15,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.whole.platform import ROOT, Platform, free_port, until
+from tests.whole.platform import ROOT, Platform, free_port, until, words_of
 
 DEMO = (sys.executable, "-m", "examples.demo")
 LIMIT_SECONDS = 240
@@ -47,7 +47,7 @@ class Stage:
         )  # fmt: skip
 
     def processes(self) -> list[str]:
-        return [" ".join(process.cmdline()) for process in self.platform.processes()]
+        return [" ".join(words_of(process)) for process in self.platform.processes()]
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 import json
 from datetime import datetime
 
-from tests.whole.platform import Json, Platform, Shop, finished, until
+from tests.whole.platform import Json, Platform, Shop, finished, until, words_of
 
 
 def test_a_good_version_is_promoted_and_a_bad_one_taken_back_by_itself(platform: Platform) -> None:
@@ -26,12 +26,8 @@ def test_a_good_version_is_promoted_and_a_bad_one_taken_back_by_itself(platform:
     assert before["failed"] == 0
     sent, failed = after["sent"] - before["sent"], after["failed"] - before["failed"]
     assert failed <= 0.2 * 0.5 * sent
-    versions = {process.cmdline()[-1] for process in platform.processes() if shop_port(process.cmdline())}
+    versions = {words[-1] for words in map(words_of, platform.processes()) if "examples.shop.server" in words}
     assert "v3" not in versions
-
-
-def shop_port(command: list[str]) -> bool:
-    return "examples.shop.server" in command
 
 
 def test_orders_reach_a_rollout_and_wrong_ones_are_refused(platform: Platform) -> None:
