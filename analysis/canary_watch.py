@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from datetime import timedelta
 
 from analysis.judgement import judge
-from analysis.metrics import add, increase, quantile_ms
+from analysis.metrics import add, increase_of, merged, quantile_ms
 from models.judgement import (
     Counters,
     MetricSnapshot,
@@ -47,7 +47,7 @@ class CanaryWatch:
         self.progress = self.progress.model_copy(
             update={
                 "watched": self.progress.watched + elapsed,
-                "last": snapshot,
+                "last": merged(before, snapshot),
                 "total": total,
                 "candidate": _health(recent, span),
                 "stable": _health(_sum(counts for _, _, counts in self._window), span),
@@ -99,7 +99,7 @@ class CanaryWatch:
     def _increase(before: MetricSnapshot, after: MetricSnapshot, version: str | None) -> Counters:
         if version is None:
             return Counters()
-        return increase(before.versions.get(version), after.versions.get(version))
+        return increase_of(version, before, after)
 
 
 def _sum(parts: Iterable[Counters]) -> Counters:
