@@ -141,6 +141,9 @@ class MemoryWorld:
     async def snapshot(self, ref: ServiceRef, spec: MetricsSpec, versions: Sequence[Version]) -> MetricSnapshot:
         return MetricSnapshot(taken_at=datetime.now(UTC))
 
+    async def measure(self, ref: ServiceRef, spec: MetricsSpec, query: str, version: Version) -> float | None:
+        return None
+
     async def arm(self, lease: Lease, *, take_over: bool = False) -> LeaseStanding:
         return LeaseStanding(state=LeaseState.HELD)
 

@@ -66,6 +66,9 @@ class Source:
         self._requests += 20
         return MetricSnapshot(taken_at=WHEN, versions={"v2": Counters(requests=self._requests)})
 
+    async def measure(self, ref: object, spec: object, query: object, version: object) -> None:
+        return None
+
 
 class ControlPlane:
     """Temporal, as a watch asks it whether it is still wanted."""

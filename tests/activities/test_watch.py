@@ -32,6 +32,9 @@ class Source:
         assert self._last
         return self._last
 
+    async def measure(self, ref: object, spec: object, query: object, version: object) -> None:
+        return None
+
 
 def a_reading(requests: int, errors: int = 0) -> MetricSnapshot:
     return MetricSnapshot(taken_at=WHEN, versions={"v2": Counters(requests=requests, errors=errors)})

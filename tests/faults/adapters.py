@@ -117,6 +117,10 @@ class FaultyMetrics:
         async with self._weather.over(ref, "metrics.snapshot"):
             return await self._real.snapshot(ref, spec, versions)
 
+    async def measure(self, ref: ServiceRef, spec: MetricsSpec, query: str, version: Version) -> float | None:
+        async with self._weather.over(ref, "metrics.measure"):
+            return await self._real.measure(ref, spec, query, version)
+
 
 class FaultyAdapters:
     """What a group's wiring asks `Adapters` for."""
