@@ -75,14 +75,18 @@ class JsonDocuments:
     ) -> Answer:
         """Whatever is answered in time, success or not. Raises ProviderError."""
         source = url.partition("?")[0]
-        headers = {"accept": "application/json", "accept-encoding": "identity", **self._authorization(source, token)}
+        secret = None if token is None else self._looked_up(source, token)
+        headers = {"accept": "application/json", "accept-encoding": "identity"}
+        headers |= {"authorization": f"Bearer {secret}"} if secret else {}
         seconds = within.total_seconds()
         try:
             async with (
                 asyncio.timeout(seconds),
                 self._http.stream("GET", url, params=query, headers=headers, timeout=seconds) as response,
             ):
-                return Answer(source, response, await _body(source, response))
+                body = await _body(source, response)
+                # What answers may show what it was sent; people are told what it answers.
+                return Answer(source, response, body.replace(secret.encode(), b"[the token]") if secret else body)
         except (TimeoutError, httpx.TimeoutException) as error:
             raise ProviderError(
                 f"{source} does not answer within {format_duration(within)}; "
@@ -96,9 +100,7 @@ class JsonDocuments:
                 retryable=True,
             ) from error
 
-    def _authorization(self, source: str, token: str | None) -> dict[str, str]:
-        if token is None:
-            return {}
+    def _looked_up(self, source: str, token: str) -> str:
         try:
             secret = self._secrets(token).get_secret_value()
         except SecretUnavailableError as error:
@@ -109,7 +111,7 @@ class JsonDocuments:
                 f"letters that are not ASCII. Correct what {token} leads to.",
                 retryable=False,
             )
-        return {"authorization": f"Bearer {secret}"}
+        return secret
 
 
 async def _body(source: str, response: httpx.Response) -> bytes:
