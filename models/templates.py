@@ -69,7 +69,8 @@ def check_jmespath(template: str) -> str:
     except RecursionError as error:
         raise MistakeError("is nested too deeply") from error
     except JMESPathError as error:
-        raise MistakeError(f"is not JMESPath: {' '.join(str(error).split())}") from error
+        reason = " ".join(str(error).split()).partition(", for expression")[0]
+        raise MistakeError(f"is not JMESPath: {reason}") from error
     if unknown:
         raise MistakeError(f"is not JMESPath: there is no function {unknown}")
     return template
