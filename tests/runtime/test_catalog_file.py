@@ -1,7 +1,10 @@
+import json
 import os
+import re
 from pathlib import Path
 
 import pytest
+from ruamel.yaml import YAML
 
 from models.catalog import CanaryPlan, Catalog, Service
 from runtime.catalog_file import CatalogError, load_catalog
@@ -282,6 +285,19 @@ def test_metrics_from_elsewhere_are_read(tmp_path: Path, metrics: str, rules: st
     service = load_catalog(written(tmp_path, f"{content}      judge: {{tick: 2s{rules}}}\n")).services["shop"]
     assert service.metrics.provider in metrics
     assert len(service.rollout.judge.rules) == 1
+
+
+METRICS_PAGE = (Path(__file__).parents[2] / "docs" / "metrics.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("block", re.findall(r"^```yaml\n(.*?)^```$", METRICS_PAGE, re.MULTILINE | re.DOTALL))
+def test_what_the_page_on_metrics_shows_has_no_mistakes(tmp_path: Path, block: str) -> None:
+    shown = YAML(typ="safe").load(block)["services"]["shop"]
+    service = YAML(typ="safe").load(VALID)["services"]["shop"]
+    judge = shown.get("rollout", {}).get("judge", {})
+    whole = {**service, "metrics": shown["metrics"], "rollout": {**service["rollout"], "judge": judge}}
+    catalog = load_catalog(written(tmp_path, json.dumps({"version": 1, "services": {"shop": whole}})))
+    assert catalog.services["shop"].metrics.provider == shown["metrics"]["provider"]
 
 
 TWO_SERVICES = """\
