@@ -3,8 +3,9 @@
 from models.ids import Version
 from models.judgement import Counters, LatencyHistogram, MetricSnapshot
 
-MOST_PARTS_KEPT = 1000
-"""Of one version, those included that have gone: instances come and go for as long as a watch lasts."""
+MOST_PARTS_KEPT = 400
+"""Of one version, those included that have gone: instances come and go for as long as a watch lasts, and what is kept
+travels with every heartbeat."""
 
 
 def increase(before: Counters | None, after: Counters | None) -> Counters:

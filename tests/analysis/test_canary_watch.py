@@ -143,3 +143,15 @@ def test_the_window_holds_what_it_says(window: int) -> None:
         clock.tick(requests=1)
 
     assert clock.canary.progress.candidate.requests == min(window, 39)
+
+
+def test_one_instance_of_two_that_restarts_or_is_missed_once_counts_what_it_answered() -> None:
+    canary = CanaryWatch(a_watch(bake=60), WatchProgress())
+    readings = ({"a": 900, "b": 900}, {"a": 5, "b": 910}, {"a": 6}, {"a": 7, "b": 913})
+
+    for reading in readings:
+        parts = {name: Counters(requests=requests) for name, requests in reading.items()}
+        whole = {"v2": Counters.total(parts.values())}
+        canary.saw(MetricSnapshot(taken_at=WHEN, versions=whole, parts={"v2": parts}), elapsed=TICK)
+
+    assert canary.progress.total.requests == 15 + 1 + 4

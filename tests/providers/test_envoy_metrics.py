@@ -224,3 +224,13 @@ async def test_snapshots_can_be_taken_at_once(site: Site) -> None:
     found = await asyncio.gather(*(read(site, "v1") for _ in range(5)))
 
     assert [each["v1"].requests for each in found] == [5] * 5
+
+
+async def test_envoy_cannot_be_asked_queries() -> None:
+    metrics = envoy_metrics.EnvoyMetrics(free_address())
+
+    with pytest.raises(ProviderError, match="Envoy has no query language") as failure:
+        await metrics.measure(SHOP, EnvoyMetrics(), "up", "v1")
+
+    assert not failure.value.retryable
+    await metrics.aclose()
