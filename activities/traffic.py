@@ -15,8 +15,10 @@ from activities.heartbeats import heartbeating
 from activities.lease_renewal import StillWanted, ended, run_goes_on, while_renewed
 from activities.metrics import metrics_read
 from analysis.canary_watch import CanaryWatch
+from analysis.judgement import Measured
 from models.deployment import Done
 from models.evidence_trail import RolloutKey
+from models.judge_spec import QueryRule
 from models.judgement import Verdict, Watch, WatchProgress
 from models.keeper import LeaseKey, LeaseStanding, LeaseState
 from models.keeper_ledger import Lease, ReturnTraffic
@@ -112,7 +114,8 @@ class TrafficActivities:
             try:
                 async with heartbeating(canary.progress):
                     snapshot = await source.snapshot(watch.ref, watch.metrics, versions)
-                verdict = canary.saw(snapshot, elapsed=elapsed)
+                    measured = await _measured(source, watch)
+                verdict = canary.saw(snapshot, measured, elapsed=elapsed)
                 metrics_read(watch.metrics.provider, missed=False)
             except ProviderError as problem:
                 verdict = canary.missed(str(problem), at=datetime.now(UTC), elapsed=elapsed)
@@ -122,6 +125,19 @@ class TrafficActivities:
             if verdict:
                 return verdict
             await _until(before + watch.judge.tick.total_seconds())
+
+
+async def _measured(source: MetricSource, watch: Watch) -> dict[str, Measured]:
+    """What each query rule finds now, by its name; a failure is one of its rule alone."""
+
+    async def one(rule: QueryRule) -> Measured:
+        try:
+            return await source.measure(watch.ref, watch.metrics, rule.query, watch.candidate)
+        except ProviderError as problem:
+            return problem
+
+    rules = watch.judge.queries
+    return dict(zip((rule.name for rule in rules), await asyncio.gather(*map(one, rules)), strict=True))
 
 
 async def _until(moment: float) -> None:

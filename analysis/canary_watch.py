@@ -1,27 +1,20 @@
 """Watching a candidate tick by tick: what is known so far, and whether that is enough for a verdict."""
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 
 from analysis.change_watch import alarm, observe
 from analysis.comparison import begun, compared, judged
-from analysis.judgement import judge
-from analysis.metrics import add, increase, quantile_ms
+from analysis.judgement import Measured, judge, rule_seen
+from analysis.metrics import add, increase_of, merged, quantile_ms
 from analysis.readings import both_since
 from analysis.trail import Trail
+from models.counters import Counters, MetricSnapshot
 from models.evidence import Comparison, Decision, Judgement
 from models.evidence_trail import TrailSample
 from models.ids import Version
-from models.judgement import (
-    Counters,
-    MetricSnapshot,
-    Outcome,
-    Verdict,
-    VersionHealth,
-    Watch,
-    WatchProgress,
-)
+from models.judgement import Outcome, QueryState, Verdict, VersionHealth, Watch, WatchProgress
 
 
 class CanaryWatch:
@@ -38,8 +31,13 @@ class CanaryWatch:
         self._trail = Trail(watch, progress.watched + progress.blind)
         self._samples: list[TrailSample] = []
 
-    def saw(self, snapshot: MetricSnapshot, *, elapsed: timedelta) -> Verdict | None:
-        """Account for one reading. `elapsed` is the time since the one before, or since the watch began."""
+    def saw(
+        self, snapshot: MetricSnapshot, measured: Mapping[str, Measured] | None = None, *, elapsed: timedelta
+    ) -> Verdict | None:
+        """Account for one reading, and for what each query rule measured, by its name.
+
+        `elapsed` is the time since the reading before, or since the watch began.
+        """
         before = self.progress.last
         candidate, stable = Counters(), Counters()
         if before is not None:
@@ -54,15 +52,17 @@ class CanaryWatch:
         recent = _sum(counts for _, counts, _ in self._window)
         beside = _sum(counts for _, _, counts in self._window)
         total = add(self.progress.total, candidate)
-        verdict = judge(self._watch.judge, window=recent, total=total)
+        queries = self._queried(measured or {})
+        verdict = judge(self._watch.judge, window=recent, total=total, measured=queries)
         span = sum((span for span, _, _ in self._window), timedelta())
         self._update(
             watched=self.progress.watched + elapsed,
-            last=snapshot,
+            last=merged(before, snapshot),
             total=total,
             candidate=_health(recent, span),
             stable=_health(beside, span),
             findings=verdict.findings,
+            queries=queries,
             ticks=self.progress.ticks + 1,
             problem=None,
         )
@@ -80,6 +80,15 @@ class CanaryWatch:
         )
         self._sample(at, elapsed, None, None)
         return self._give_up(f"no metrics for {self.progress.blind.total_seconds():.0f} s: {problem}")
+
+    def _queried(self, measured: Mapping[str, Measured]) -> dict[str, QueryState]:
+        states = self.progress.queries
+        return {
+            rule.name: rule_seen(states.get(rule.name, QueryState()), rule, measured[rule.name])
+            if rule.name in measured
+            else states.get(rule.name, QueryState())
+            for rule in self._watch.judge.queries
+        }
 
     def samples(self) -> tuple[TrailSample, ...]:
         """The samples that are due since this was last asked."""
@@ -180,7 +189,7 @@ class CanaryWatch:
     def _increase(before: MetricSnapshot, after: MetricSnapshot, version: Version | None) -> Counters:
         if version is None:
             return Counters()
-        return increase(before.versions.get(version), after.versions.get(version))
+        return increase_of(version, before, after)
 
 
 def _proven(judgement: Judgement | None) -> bool:

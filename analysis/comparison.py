@@ -4,9 +4,10 @@ from analysis.evidence import update
 from analysis.latency_evidence import slow_bound
 from analysis.readings import error_reading, slow_reading
 from analysis.verdicts import decide
+from models.counters import Counters, LatencyHistogram
 from models.evidence import UNKNOWN, Comparison, JudgedMetric, Judgement
 from models.ids import Version
-from models.judgement import CompareSpec, Counters, LatencyHistogram
+from models.judge_spec import CompareSpec
 
 ERRORS, SLOW = "errors", "slow requests"
 

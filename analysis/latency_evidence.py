@@ -7,7 +7,7 @@ from the past of the stable version; chosen by what is judged, it would favour o
 import math
 from itertools import pairwise
 
-from models.judgement import LatencyHistogram
+from models.counters import LatencyHistogram
 
 
 def slow_bound(past: LatencyHistogram, quantile: float) -> float | None:

@@ -2,9 +2,9 @@
 
 from analysis.evidence import Reading
 from analysis.latency_evidence import slow_counts
-from analysis.metrics import increase
+from analysis.metrics import increase_of
+from models.counters import Counters, MetricSnapshot
 from models.ids import Version
-from models.judgement import Counters, MetricSnapshot
 
 
 def both_since(
@@ -12,15 +12,13 @@ def both_since(
 ) -> tuple[Counters, Counters] | None:
     """What both versions counted between two snapshots, candidate first; None where the later one lacks either.
 
-    Then `before` is kept for the next: counters lose nothing, and both versions are seen over the same time. A time
-    in which the weight changed is to be cut there, or each version's share of it would be wrong.
+    Then `before` is kept for the next: counters lose nothing, and both versions are seen over the same time. Else
+    `analysis.metrics.merged` of the two is kept. A time in which the weight changed is to be cut there, or each
+    version's share of it would be wrong.
     """
     if before is None or stable is None or candidate not in after.versions or stable not in after.versions:
         return None
-    return (
-        increase(before.versions.get(candidate), after.versions[candidate]),
-        increase(before.versions.get(stable), after.versions[stable]),
-    )
+    return increase_of(candidate, before, after), increase_of(stable, before, after)
 
 
 def error_reading(seconds: float, candidate: Counters, stable: Counters) -> Reading:

@@ -8,7 +8,7 @@ from typing import assert_never
 from models.catalog import BlueGreenPlan, CanaryPlan, CanaryStep, RollingPlan, Service
 from models.deployment import Instances
 from models.ids import Version
-from models.judgement import CompareSpec
+from models.judge_spec import CompareSpec
 from models.quantities import format_duration, format_percent
 from models.rollout import (
     Bake,

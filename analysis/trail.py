@@ -3,9 +3,10 @@
 from datetime import datetime, timedelta
 
 from analysis.metrics import add, quantile_ms
+from models.counters import Counters
 from models.evidence import Judgement
 from models.evidence_trail import MetricEvidence, TrailSample, VersionSample
-from models.judgement import Counters, Watch
+from models.judgement import Watch
 
 SAMPLES = 200
 """A sample covers at least one part in so many of the time watched, so that a long watch has a few times as many."""

@@ -14,11 +14,13 @@ from activities.deploys import DeployActivities
 from activities.leases import LeaseActivities
 from activities.records import RecordActivities
 from activities.traffic import TrafficActivities
+from models.counters import MetricSnapshot
 from models.deployment import DeploySpec, Instance
 from models.evidence_trail import RolloutKey, TrailSample
 from models.fence import Fence
 from models.ids import ServiceRef, Version
-from models.judgement import MetricSnapshot, MetricsSpec, Outcome, Verdict, Watch
+from models.judge_spec import MetricsSpec
+from models.judgement import Outcome, Verdict, Watch
 from models.keeper import LeaseKey, LeaseStanding, LeaseState
 from models.keeper_ledger import Lease
 from models.record import ToRecord

@@ -5,10 +5,11 @@ from typing import Protocol
 
 from pydantic import SecretStr
 
+from models.counters import MetricSnapshot
 from models.deployment import DeploySpec, Instance
 from models.fence import Fence
 from models.ids import ServiceRef, Version
-from models.judgement import MetricSnapshot, MetricsSpec
+from models.judge_spec import MetricsSpec
 from models.keeper import LeaseKey, LeaseStanding
 from models.keeper_ledger import Lease
 from models.traffic import Backend, TrafficSpec, TrafficSplit

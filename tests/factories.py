@@ -6,7 +6,8 @@ from models.catalog import BlueGreenPlan, CanaryPlan, CanaryStep, RollingPlan, S
 from models.deployment import Instance, ProcessDeployment
 from models.guard import Acquire, Holder, LeaseKind
 from models.ids import ServiceRef
-from models.judgement import AfterSpec, JudgeSpec, Outcome, Verdict
+from models.judge_spec import AfterSpec, JudgeSpec
+from models.judgement import Outcome, Verdict
 from models.rollout import RolloutRequest
 from models.traffic import EnvoyTraffic
 

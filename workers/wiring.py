@@ -10,8 +10,10 @@ from typing import Self
 
 from providers.envoy_metrics import EnvoyMetrics
 from providers.envoy_router import EnvoyRouter
+from providers.http_metrics import HttpMetrics
 from providers.lease_ledger import LeaseLedger
 from providers.process_deployer import ProcessDeployer
+from providers.prometheus_metrics import PrometheusMetrics
 from providers.roles import Deployer, LeaseKeeper, MetricSource, Progress, TrafficRouter
 from records.roles import Recorder
 from runtime.envoy_admin import envoy_admin
@@ -48,9 +50,12 @@ class Adapters:
 
     @cached_property
     def metric_sources(self) -> Mapping[str, MetricSource]:
-        metrics = EnvoyMetrics(envoy_admin(self._settings))
-        self._opened.push_async_callback(metrics.aclose)
-        return {"envoy": metrics}
+        secrets = partial(resolve_secrets, environ=os.environ)
+        envoy = EnvoyMetrics(envoy_admin(self._settings))
+        prometheus, http = PrometheusMetrics(secrets), HttpMetrics(secrets)
+        for source in (envoy, prometheus, http):
+            self._opened.push_async_callback(source.aclose)
+        return {"envoy": envoy, "prometheus": prometheus, "http": http}
 
     @cached_property
     def lease_keeper(self) -> LeaseKeeper:

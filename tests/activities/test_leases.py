@@ -10,9 +10,11 @@ from temporalio.testing import ActivityEnvironment
 
 from activities.leases import LeaseActivities
 from activities.traffic import TrafficActivities
+from models.counters import Counters, MetricSnapshot
 from models.fence import Fence
 from models.ids import ServiceRef
-from models.judgement import Counters, EnvoyMetrics, JudgeSpec, MetricSnapshot, Outcome, Verdict, Watch
+from models.judge_spec import EnvoyMetrics, JudgeSpec
+from models.judgement import Outcome, Verdict, Watch
 from models.keeper import LEASE_LAPSED, LEASE_LOST, LeaseKey, LeaseState
 from models.traffic import Backend, EnvoyTraffic, SetTraffic, TrafficSpec, TrafficSplit
 from providers.errors import ProviderError
@@ -63,12 +65,12 @@ class Source:
     def __init__(self) -> None:
         self._requests = 0
 
-    async def measure(self, ref: object, spec: object, query: object, version: object) -> float | None:
-        raise AssertionError
-
     async def snapshot(self, ref: object, spec: object, versions: object) -> MetricSnapshot:
         self._requests += 20
         return MetricSnapshot(taken_at=WHEN, versions={"v2": Counters(requests=self._requests)})
+
+    async def measure(self, ref: object, spec: object, query: object, version: object) -> None:
+        return None
 
 
 class ControlPlane:

@@ -10,7 +10,9 @@ from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 
 from activities.traffic import TrafficActivities
-from models.judgement import Counters, EnvoyMetrics, JudgeSpec, MetricSnapshot, Outcome, Watch, WatchProgress
+from models.counters import Counters, MetricSnapshot
+from models.judge_spec import EnvoyMetrics, JudgeSpec
+from models.judgement import Outcome, Watch, WatchProgress
 from providers.errors import ProviderError
 from tests.activities.fake_evidence_log import FakeEvidenceLog
 from tests.activities.fake_keeper import FakeKeeper
@@ -26,15 +28,15 @@ class Source:
         self._readings = readings
         self._last: Reading | None = None
 
-    async def measure(self, ref: object, spec: object, query: object, version: object) -> float | None:
-        raise AssertionError
-
     async def snapshot(self, ref: object, spec: object, versions: object) -> MetricSnapshot:
         self._last = next(self._readings, self._last)
         if isinstance(self._last, ProviderError):
             raise self._last
         assert self._last
         return self._last
+
+    async def measure(self, ref: object, spec: object, query: object, version: object) -> None:
+        return None
 
 
 def a_reading(requests: int, errors: int = 0) -> MetricSnapshot:

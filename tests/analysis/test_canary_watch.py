@@ -7,18 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analysis.canary_watch import CanaryWatch
+from models.counters import Counters, MetricSnapshot
 from models.evidence import UNKNOWN
-from models.judgement import (
-    Counters,
-    EnvoyMetrics,
-    ErrorRateRule,
-    JudgeSpec,
-    MetricSnapshot,
-    Outcome,
-    Verdict,
-    Watch,
-    WatchProgress,
-)
+from models.judge_spec import EnvoyMetrics, ErrorRateRule, JudgeSpec
+from models.judgement import Outcome, Verdict, Watch, WatchProgress
 from tests.factories import SHOP, WHEN
 
 TICK = timedelta(seconds=1)
@@ -321,3 +313,15 @@ def test_whatever_is_read_there_is_a_verdict_or_none_and_no_verdict_without_requ
         verdict = canary.saw(MetricSnapshot(taken_at=WHEN, versions=versions), elapsed=TICK)
         if verdict and canary.progress.total.requests == 0:
             assert verdict.outcome is Outcome.INCONCLUSIVE
+
+
+def test_one_instance_of_two_that_restarts_or_is_missed_once_counts_what_it_answered() -> None:
+    canary = CanaryWatch(a_watch(bake=60), WatchProgress())
+    readings = ({"a": 900, "b": 900}, {"a": 5, "b": 910}, {"a": 6}, {"a": 7, "b": 913})
+
+    for reading in readings:
+        parts = {name: Counters(requests=requests) for name, requests in reading.items()}
+        whole = {"v2": Counters.total(parts.values())}
+        canary.saw(MetricSnapshot(taken_at=WHEN, versions=whole, parts={"v2": parts}), elapsed=TICK)
+
+    assert canary.progress.total.requests == 15 + 1 + 4

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analysis.latency_evidence import slow_bound, slow_counts
-from models.judgement import LatencyHistogram
+from models.counters import LatencyHistogram
 
 PAST = LatencyHistogram(bounds_ms=(50.0, 100.0, 250.0, 1000.0), counts=(700, 200, 60, 30, 10))
 

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 from analysis.evidence import Reading
 from analysis.readings import both_since, error_reading, slow_reading
-from models.judgement import Counters, LatencyHistogram, MetricSnapshot
+from models.counters import Counters, LatencyHistogram, MetricSnapshot
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 

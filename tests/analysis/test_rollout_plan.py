@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from analysis.rollout_plan import starting_point, steps_for, version_before
 from models.catalog import Service
 from models.deployment import Instances
-from models.judgement import CompareSpec, JudgeSpec
+from models.judge_spec import CompareSpec, JudgeSpec
 from models.rollout import Bake, DeployStep, Keep, PastRollout, Phase, Retire, ScaleDown, SetWeight
 from models.traffic import TrafficSplit
 from tests.factories import (

@@ -5,10 +5,11 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from random import Random
 
+from models.counters import MetricSnapshot
 from models.deployment import DeploySpec, Instance
 from models.fence import Fence
 from models.ids import ServiceRef, Version
-from models.judgement import MetricSnapshot, MetricsSpec
+from models.judge_spec import MetricsSpec
 from models.traffic import Backend, TrafficSpec, TrafficSplit
 from providers.errors import ProviderError
 from providers.roles import Deployer, LeaseKeeper, MetricSource, Progress, TrafficRouter

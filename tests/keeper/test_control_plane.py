@@ -15,7 +15,8 @@ from temporalio.worker import Worker
 from activities.traffic import TrafficActivities
 from analysis.leases import time_left
 from devstack.temporal_server import temporal_child, wait_until_serving
-from models.judgement import EnvoyMetrics, JudgeSpec, Verdict, Watch
+from models.judge_spec import EnvoyMetrics, JudgeSpec
+from models.judgement import Verdict, Watch
 from models.keeper import LEASE_LAPSED
 from models.keeper_ledger import LeaseRecord
 from providers.host_clock import host_time

@@ -14,6 +14,8 @@ from models.traffic import Backend, EnvoyTraffic, TrafficSplit
 from providers.envoy_files import EnvoyFolder
 from providers.envoy_resources import make_record
 from providers.envoy_store import EnvoyStore
+from providers.http_metrics import HttpMetrics
+from providers.prometheus_metrics import PrometheusMetrics
 from runtime.settings import Settings
 from tests.factories import SHOP
 from tests.workers.dev_server import free_port
@@ -111,3 +113,13 @@ async def test_secrets_are_taken_from_the_workers_environment(
     with await asyncio.to_thread(urllib.request.urlopen, f"http://{instance.address}/", timeout=5) as answer:
         assert answer.read() == b"open"
     assert os.environ["SHOP_FOLDER"] not in "".join(home.said)
+
+
+async def test_every_source_of_metrics_is_there_and_closed_in_the_end(tmp_path: Path) -> None:
+    async with Adapters(Settings(home=tmp_path, envoy_admin=f"127.0.0.1:{free_port()}")) as adapters:
+        sources = adapters.metric_sources
+
+    assert set(sources) == {"envoy", "prometheus", "http"}
+    for source in (sources["http"], sources["prometheus"]):
+        assert isinstance(source, HttpMetrics | PrometheusMetrics)
+        assert source._documents._http.is_closed
