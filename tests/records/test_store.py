@@ -149,7 +149,7 @@ async def test_before_there_are_tables_it_is_said_who_makes_them(store: RecordSt
 async def test_a_database_made_anew_meanwhile_is_given_its_tables_again(store: RecordStore) -> None:
     await store.write(to_record("run-1"))
     async with store._database._writer.begin() as connection:
-        for table in ("rollouts", "audit_log", "alembic_version"):
+        for table in ("rollouts", "audit_log", "evidence_samples", "alembic_version"):
             await connection.execute(text(f"DROP TABLE {table}"))
         if connection.dialect.name == "postgresql":
             await connection.execute(text("DROP FUNCTION audit_log_refuses"))
