@@ -21,6 +21,8 @@ LEAST_EVIDENCE, MOST_EVIDENCE = 1e-3, 1e6
 _SMOOTHED_OVER = 0.05
 """Rates are of this share of the time shown: of a second's five requests none or 20% fail, which tells nobody much."""
 
+_LONGEST_MS = 1e9
+
 _LATE = timedelta(seconds=1.5)
 """A sample that begins later than this after the one before it leaves a gap between them."""
 
@@ -85,7 +87,7 @@ class Trail:
 
     def p95(self, of: Callable[[TrailSample], VersionSample]) -> Line:
         """In milliseconds."""
-        return self._line(lambda index: _positive(of(self.samples[index]).p95_ms))
+        return self._line(lambda index: _duration(of(self.samples[index]).p95_ms))
 
     def worse(self, metric: str) -> Line:
         return self._evidence(metric, lambda evidence: evidence.worse)
@@ -212,8 +214,8 @@ def levels(line: Line) -> Sequence[float]:
     return [*known[:1], *(after for before, after in pairwise(known) if after != before)]
 
 
-def _positive(value: float | None) -> float | None:
-    return value if value is not None and math.isfinite(value) and value >= 0 else None
+def _duration(value: float | None) -> float | None:
+    return min(value, _LONGEST_MS) if value is not None and math.isfinite(value) and value >= 0 else None
 
 
 def _within(value: float) -> float:

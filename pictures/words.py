@@ -19,16 +19,16 @@ def time_ticks(begins: float, ends: float) -> list[float]:
 def time(seconds: float, span: float, *, round_to_unit: bool = False) -> str:
     """`6.1 s`, `3 min 20 s`, `2 h 5 min`; on an axis only as precise as its ticks are."""
     sign, seconds = ("-" if seconds < 0 else ""), abs(seconds)
-    if seconds < 60:  # noqa: PLR2004 - a minute
-        digits = 1 if not round_to_unit or span <= 2 else 0  # noqa: PLR2004
+    digits = 1 if not round_to_unit or span <= 2 else 0  # noqa: PLR2004 - seconds
+    if round(seconds, digits) < 60:  # noqa: PLR2004 - a minute
         return f"{sign}{seconds:.{digits}f}".removesuffix(".0") + " s"
     rest = round(seconds)
-    parts = []
+    counts: list[tuple[int, str]] = []
     for length, unit in _UNITS:
         count, rest = divmod(rest, int(length))
-        if count:
-            parts.append(f"{count} {unit}")
-    return sign + " ".join(parts[:2])
+        if count or counts:
+            counts.append((count, unit))
+    return sign + " ".join(f"{count} {unit}" for count, unit in counts[:2] if count)
 
 
 def rows(text: str, width: int) -> list[str]:

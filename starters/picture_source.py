@@ -59,7 +59,8 @@ async def source_of(session: Session, ref: ServiceRef, run_id: str) -> Source:
     trouble: str | None = None
     try:
         async with session.records() as store:
-            recorded, shipped = await store.rollout(key), await store.samples(key)
+            recorded = await store.rollout(key)
+            shipped = await store.samples(key)
     except CommandError as error:
         trouble = f"The picture may be incomplete. {error}"
     record = recorded if recorded and recorded.ended_at else await _seen(session, ref, run_id) or recorded
