@@ -139,6 +139,8 @@ async def test_at_the_end_of_a_rollout_no_trouble_with_its_picture_fails_the_com
             monkeypatch.setattr(command, "_drawn", lambda *_: 1 / 0)
         case "slowness":
             monkeypatch.setattr(command, "PATIENCE", timedelta(0))
+        case _:
+            pass
 
     assert await draw_and_name(Session.open(), SHOP, "run-1") == []
     said = capsys.readouterr().err
