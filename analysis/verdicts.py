@@ -82,6 +82,8 @@ def compare(evidence: Evidence, verb: str, candidate: str, stable: str) -> str:
     if n <= 0 or m <= 0:
         nothing = " and ".join(name for name, seen in ((candidate, n), (stable, m)) if seen <= 0)
         return f"nothing was seen of {nothing} {counts}"
+    if y <= 0 and x <= 0:
+        return f"neither {candidate} nor {stable} {verb} {counts}"
     if y <= 0:
         return f"{when}{candidate} {verb} in {x / n:.2%}, {stable} never {counts}"
     return f"{when}{candidate} {verb} {_times(_ratio(x, n, y, m))} as {stable} {counts}"

@@ -19,7 +19,7 @@ def time_ticks(begins: float, ends: float) -> list[float]:
 def time(seconds: float, span: float, *, round_to_unit: bool = False) -> str:
     """`6.1 s`, `3 min 20 s`, `2 h 5 min`; on an axis only as precise as its ticks are."""
     sign, seconds = ("-" if seconds < 0 else ""), abs(seconds)
-    digits = 1 if not round_to_unit or span <= 2 else 0  # noqa: PLR2004 - seconds
+    digits = 1 if not round_to_unit or span <= 5 else 0  # noqa: PLR2004 - seconds; up to there, ticks are half a second apart
     if round(seconds, digits) < 60:  # noqa: PLR2004 - a minute
         return f"{sign}{seconds:.{digits}f}".removesuffix(".0") + " s"
     rest = round(seconds)

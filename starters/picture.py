@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 from temporalio.service import RPCError
@@ -19,9 +19,6 @@ from starters.options import CatalogOption, JsonOption, ServiceArgument
 from starters.output import print_json
 from starters.picture_source import Source, chosen, source_of
 from starters.session import Session
-
-if TYPE_CHECKING:
-    pass
 
 FOLDER = "pictures"
 """In the home folder."""

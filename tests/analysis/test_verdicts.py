@@ -157,3 +157,9 @@ def test_without_data_of_the_candidate_there_is_no_verdict_in_either_direction(s
 
 def test_settings_say_what_they_allow() -> None:
     assert EvidenceSpec().model_json_schema()["additionalProperties"] is False
+
+
+def test_two_versions_that_never_fail_are_said_to_be_so_in_one_breath() -> None:
+    evidence = Evidence(candidate_requests=52, stable_requests=449)
+
+    assert compare(evidence, "fails", "v2", "v1") == "neither v2 nor v1 fails (0 of 52 against 0 of 449)"
