@@ -1,5 +1,8 @@
 """A rollout's state as Markdown: what the Temporal UI shows while it runs."""
 
+from datetime import datetime
+from functools import lru_cache
+
 from analysis.rollout_plan import describe_step
 from models.quantities import format_percent
 from models.rollout import Phase, RolloutState, StepState, StepStatus
@@ -56,5 +59,10 @@ def details_markdown(state: RolloutState) -> str:
     if state.reason:
         lines += ["", f"**Reason:** {state.reason}"]
     lines += ["", "**Timeline**", ""]
-    lines += [f"- {entry.at:%H:%M:%S} {entry.text}" for entry in state.timeline[-20:]]
+    lines += [_timeline_line(entry.at, entry.text) for entry in state.timeline[-20:]]
     return "\n".join(lines)
+
+
+@lru_cache(maxsize=4096)  # it is shown anew with each change of the state
+def _timeline_line(at: datetime, text: str) -> str:
+    return f"- {at:%H:%M:%S} {text}"

@@ -6,6 +6,7 @@ What is refused is refused with MistakeError, so that the catalog's loader can s
 import re
 from datetime import timedelta
 from decimal import Decimal
+from functools import lru_cache
 from typing import Annotated
 
 from pydantic import BeforeValidator, PlainSerializer, ValidationInfo, WithJsonSchema
@@ -38,15 +39,26 @@ def parse_duration(value: object) -> timedelta:
         if value < timedelta(0):
             raise MistakeError(f"{value} is negative; a duration is not", allowed=A_DURATION)
         return value
-    if not isinstance(value, str) or not _DURATION.fullmatch(value.strip()):
-        raise MistakeError(
-            f"{value!r} is not a duration; write it with a unit, like 90s, 15m or 1h30m", allowed=A_DURATION
-        )
+    if not isinstance(value, str):
+        raise _no_duration(value)
+    return _read_duration(value)
+
+
+@lru_cache(maxsize=1024)  # a rollout's payloads hold the same few, over and over
+def _read_duration(value: str) -> timedelta:
+    if not _DURATION.fullmatch(value.strip()):
+        raise _no_duration(value)
     micros = sum(Decimal(number) * _MICROSECONDS[unit] for number, unit in _PART.findall(value))
     try:
         return timedelta(microseconds=round(micros))
     except OverflowError as error:
         raise MistakeError(f"{value!r} is longer than can be held", allowed=A_DURATION) from error
+
+
+def _no_duration(value: object) -> MistakeError:
+    return MistakeError(
+        f"{value!r} is not a duration; write it with a unit, like 90s, 15m or 1h30m", allowed=A_DURATION
+    )
 
 
 def format_duration(value: timedelta) -> str:
