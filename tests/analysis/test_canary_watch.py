@@ -325,3 +325,13 @@ def test_one_instance_of_two_that_restarts_or_is_missed_once_counts_what_it_answ
         canary.saw(MetricSnapshot(taken_at=WHEN, versions=whole, parts={"v2": parts}), elapsed=TICK)
 
     assert canary.progress.total.requests == 15 + 1 + 4
+
+
+def test_ten_minutes_without_metrics_neither_promote_nor_abort() -> None:
+    watch = Beside(a_watch(bake=60, judge=PATIENT).model_copy(update={"proof": True}))
+    for _ in range(59):
+        watch.tick(candidate=(10, 0), stable=(90, 0))
+    verdicts = [watch.canary.missed("no answer", at=WHEN, elapsed=TICK) for _ in range(600)]
+
+    assert {verdict.outcome for verdict in verdicts if verdict} == {Outcome.INCONCLUSIVE}
+    assert verdicts[:299] == [None] * 299
