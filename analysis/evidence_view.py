@@ -3,9 +3,9 @@
 from models.evidence import Judgement, MetricFinding
 
 
-def evidence_lines(judgement: Judgement) -> tuple[str, ...]:
-    """One line a metric: what was seen, how far the evidence is either way, and what it still needs."""
-    return tuple(f"{finding.metric}: {finding.text}; {_evidence(finding)}" for finding in judgement.findings)
+def evidence_rows(judgement: Judgement) -> tuple[tuple[str, str], ...]:
+    """Of each metric: what was seen; how far the evidence is either way, and what it still needs."""
+    return tuple((f"{finding.metric}: {finding.text}", _evidence(finding)) for finding in judgement.findings)
 
 
 def _evidence(finding: MetricFinding) -> str:

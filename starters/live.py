@@ -8,7 +8,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from analysis.evidence_view import evidence_lines
+from analysis.evidence_view import evidence_rows
 from analysis.rollout_view import MARKS, PHASE_WORDS, sentence, step_line, weights_line
 from models.judgement import VersionHealth, WatchProgress
 from models.quantities import format_duration
@@ -81,7 +81,8 @@ def picture(seen: Observation) -> RenderableType:
     if seen.progress and not state.phase.settled:
         parts.append(_health(state, seen.progress))
         if seen.progress.judgement:
-            parts += [Text(f"  {line}") for line in evidence_lines(seen.progress.judgement)]
+            for seen_of_it, evidence in evidence_rows(seen.progress.judgement):
+                parts += [Text(f"  {seen_of_it}"), Text(f"    {evidence}", "dim")]
         if seen.progress.problem:
             parts.append(Text(f"  {_blind(seen.progress.problem)}", "yellow"))
     if state.question:
@@ -187,8 +188,8 @@ class Lines:
         ]
         self._say(now, "  " + " | ".join(told))
         if progress.judgement:
-            for line in evidence_lines(progress.judgement):
-                self._say(now, f"  {line}")
+            for row in evidence_rows(progress.judgement):
+                self._say(now, f"  {'; '.join(row)}")
 
     def _say(self, at: datetime, text: str) -> None:
         self._console.print(f"{at.astimezone():%H:%M:%S} {text}", markup=False, highlight=False, soft_wrap=True)

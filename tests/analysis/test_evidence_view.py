@@ -1,6 +1,6 @@
 """Evidence as people read it."""
 
-from analysis.evidence_view import evidence_lines
+from analysis.evidence_view import evidence_rows
 from models.evidence import Decision, Judgement, MetricFinding
 
 
@@ -9,8 +9,8 @@ def line(**changes: object) -> str:
         metric="errors", worse=3.2, worse_needed=100, fine=1.5, fine_needed=20, requests_needed=1200, text="v2 fails"
     ).model_copy(update=changes)
     judgement = Judgement(decision=Decision.GO_ON, reason="", findings=(finding,))
-    (shown,) = evidence_lines(judgement)
-    return shown
+    (row,) = evidence_rows(judgement)
+    return "; ".join(row)
 
 
 def test_it_says_how_far_it_is_either_way_and_what_is_missing() -> None:

@@ -91,7 +91,7 @@ def service(port: int) -> dict[str, object]:
     return {
         "deploy": {"command": command, "working_directory": str(ROOT), "ready": {"path": "/readyz"}},
         "traffic": {"listen": f"127.0.0.1:{port}"},
-        "rollout": {"steps": steps, "judge": {"min_requests": 5}},
+        "rollout": {"steps": steps, "judge": {"min_requests": 5, "compare": {"proof": False}}},
     }
 
 
