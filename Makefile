@@ -2,7 +2,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 SETUP := .venv/.set-up
 
-.PHONY: setup demo test test-full crash check keeper exit-codes footprint pictures record format lock clean
+.PHONY: setup demo test test-full crash check keeper exit-codes footprint pictures record format lock clean bench-rollouts bench-judge exposure
 
 setup: $(SETUP)
 
@@ -44,6 +44,10 @@ keeper: setup
 footprint: setup
 	@$(BIN)/python -m benchmarks.footprint
 
+# How long users meet a version that fails one in five, and how many do; eight minutes.
+exposure: setup
+	@$(BIN)/python -m benchmarks.exposure $(ARGS)
+
 # Counts wrong exit codes of 200 short commands on a busy machine; three minutes.
 exit-codes: setup
 	@$(BIN)/python -m benchmarks.exit_codes
@@ -51,6 +55,10 @@ exit-codes: setup
 # Rollouts per second against bare workflows, memory of open ones, events of a history; `ARGS=--json`, `ARGS=--help`.
 bench-rollouts: setup
 	@$(BIN)/python -m benchmarks.rollouts $(ARGS)
+
+# How often the judge is wrong and how soon it is right, beside other tools' rules; half an hour; `ARGS=--help`.
+bench-judge: setup
+	@$(BIN)/python -m benchmarks.judge $(ARGS)
 
 # Takes the pictures in docs/images/ from real rollouts; ui.png wants chromium.
 pictures: setup

@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from temporalio import activity
@@ -15,13 +15,17 @@ from activities.heartbeats import heartbeating
 from activities.lease_renewal import StillWanted, ended, run_goes_on, while_renewed
 from activities.metrics import metrics_read
 from analysis.canary_watch import CanaryWatch
+from analysis.judgement import Measured
 from models.deployment import Done
+from models.evidence_trail import RolloutKey
+from models.judge_spec import QueryRule
 from models.judgement import Verdict, Watch, WatchProgress
 from models.keeper import LeaseKey, LeaseStanding, LeaseState
 from models.keeper_ledger import Lease, ReturnTraffic
 from models.traffic import CurrentTraffic, ReadTraffic, RemoveTraffic, SetTraffic, TrafficSet, TrafficSplit
 from providers.errors import ProviderError
 from providers.roles import LeaseKeeper, MetricSource, TrafficRouter
+from records.roles import EvidenceLog
 
 HAND_OVER_DELAY = timedelta(milliseconds=100)
 
@@ -34,12 +38,14 @@ class TrafficActivities:
         routers: Mapping[str, TrafficRouter],
         metric_sources: Mapping[str, MetricSource],
         keeper: LeaseKeeper,
+        evidence_log: EvidenceLog,
         *,
         still_wanted: StillWanted = run_goes_on,
     ) -> None:
         self._routers = routers
         self._metric_sources = metric_sources
         self._keeper = keeper
+        self._evidence_log = evidence_log
         self._still_wanted = still_wanted
 
     @property
@@ -100,6 +106,7 @@ class TrafficActivities:
         source = self._metric_sources[watch.metrics.provider]
         versions = tuple(version for version in (watch.stable, watch.candidate) if version)
         canary = CanaryWatch(watch, _last_progress())
+        rollout = _rollout()
         before = time.monotonic()
         while True:
             now = time.monotonic()
@@ -107,15 +114,30 @@ class TrafficActivities:
             try:
                 async with heartbeating(canary.progress):
                     snapshot = await source.snapshot(watch.ref, watch.metrics, versions)
-                verdict = canary.saw(snapshot, elapsed=elapsed)
+                    measured = await _measured(source, watch)
+                verdict = canary.saw(snapshot, measured, elapsed=elapsed)
                 metrics_read(watch.metrics.provider, missed=False)
             except ProviderError as problem:
-                verdict = canary.missed(str(problem), elapsed=elapsed)
+                verdict = canary.missed(str(problem), at=datetime.now(UTC), elapsed=elapsed)
                 metrics_read(watch.metrics.provider, missed=True)
             activity.heartbeat(canary.progress)
+            self._evidence_log.add(rollout, canary.samples())
             if verdict:
                 return verdict
             await _until(before + watch.judge.tick.total_seconds())
+
+
+async def _measured(source: MetricSource, watch: Watch) -> dict[str, Measured]:
+    """What each query rule finds now, by its name; a failure is one of its rule alone."""
+
+    async def one(rule: QueryRule) -> Measured:
+        try:
+            return await source.measure(watch.ref, watch.metrics, rule.query, watch.candidate)
+        except ProviderError as problem:
+            return problem
+
+    rules = watch.judge.queries
+    return dict(zip((rule.name for rule in rules), await asyncio.gather(*map(one, rules)), strict=True))
 
 
 async def _until(moment: float) -> None:
@@ -138,6 +160,13 @@ def _lease(asked: SetTraffic, key: LeaseKey) -> Lease:
 def _raise_unless_held(lease: LeaseKey, standing: LeaseStanding) -> None:
     if standing.state is not LeaseState.HELD:
         raise ended(lease, standing)
+
+
+def _rollout() -> RolloutKey:
+    info = activity.info()
+    assert info.workflow_id  # noqa: S101 - only workflows watch
+    assert info.workflow_run_id  # noqa: S101
+    return RolloutKey(workflow_id=info.workflow_id, run_id=info.workflow_run_id)
 
 
 def _last_progress() -> WatchProgress:

@@ -1,20 +1,20 @@
 """Watching a candidate tick by tick: what is known so far, and whether that is enough for a verdict."""
 
 from collections import deque
-from collections.abc import Iterable
-from datetime import timedelta
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
 
-from analysis.judgement import judge
-from analysis.metrics import add, increase, quantile_ms
-from models.judgement import (
-    Counters,
-    MetricSnapshot,
-    Outcome,
-    Verdict,
-    VersionHealth,
-    Watch,
-    WatchProgress,
-)
+from analysis.change_watch import alarm, observe
+from analysis.comparison import begun, compared, judged
+from analysis.judgement import Measured, judge, rule_seen
+from analysis.metrics import add, increase_of, merged, quantile_ms
+from analysis.readings import both_since
+from analysis.trail import Trail
+from models.counters import Counters, MetricSnapshot
+from models.evidence import Comparison, Decision, Judgement
+from models.evidence_trail import TrailSample
+from models.ids import Version
+from models.judgement import Outcome, QueryState, Verdict, VersionHealth, Watch, WatchProgress
 
 
 class CanaryWatch:
@@ -28,56 +28,135 @@ class CanaryWatch:
         self._watch = watch
         self.progress = progress
         self._window: deque[tuple[timedelta, Counters, Counters]] = deque()
+        self._trail = Trail(watch, progress.watched + progress.blind)
+        self._samples: list[TrailSample] = []
 
-    def saw(self, snapshot: MetricSnapshot, *, elapsed: timedelta) -> Verdict | None:
-        """Account for one reading. `elapsed` is the time since the one before, or since the watch began."""
+    def saw(
+        self, snapshot: MetricSnapshot, measured: Mapping[str, Measured] | None = None, *, elapsed: timedelta
+    ) -> Verdict | None:
+        """Account for one reading, and for what each query rule measured, by its name.
+
+        `elapsed` is the time since the reading before, or since the watch began.
+        """
         before = self.progress.last
         candidate, stable = Counters(), Counters()
         if before is not None:
             candidate = self._increase(before, snapshot, self._watch.candidate)
             stable = self._increase(before, snapshot, self._watch.stable)
+            self._hold_against_its_past(candidate, elapsed)
+        self._compare(snapshot, elapsed)
         self._window.append((elapsed, candidate, stable))
         while sum((span for span, _, _ in self._window), timedelta()) - self._window[0][0] >= self._watch.judge.window:
             self._window.popleft()
 
         recent = _sum(counts for _, counts, _ in self._window)
+        beside = _sum(counts for _, _, counts in self._window)
         total = add(self.progress.total, candidate)
-        verdict = judge(self._watch.judge, window=recent, total=total)
+        queries = self._queried(measured or {})
+        verdict = judge(self._watch.judge, window=recent, total=total, measured=queries)
         span = sum((span for span, _, _ in self._window), timedelta())
-        self.progress = self.progress.model_copy(
-            update={
-                "watched": self.progress.watched + elapsed,
-                "last": snapshot,
-                "total": total,
-                "candidate": _health(recent, span),
-                "stable": _health(_sum(counts for _, _, counts in self._window), span),
-                "findings": verdict.findings,
-                "ticks": self.progress.ticks + 1,
-                "problem": None,
-            }
+        self._update(
+            watched=self.progress.watched + elapsed,
+            last=merged(before, snapshot),
+            total=total,
+            candidate=_health(recent, span),
+            stable=_health(beside, span),
+            findings=verdict.findings,
+            queries=queries,
+            ticks=self.progress.ticks + 1,
+            problem=None,
         )
-        return self._decide(verdict)
+        if before is not None:
+            self._sample(snapshot.taken_at, elapsed, candidate, stable if self._watch.stable else None)
+        return self._decide(verdict, judge(self._watch.judge, window=beside, total=beside))
 
-    def missed(self, problem: str, *, elapsed: timedelta) -> Verdict | None:
+    def missed(self, problem: str, *, at: datetime, elapsed: timedelta) -> Verdict | None:
         """Account for a reading that failed."""
-        self.progress = self.progress.model_copy(
-            update={
-                "blind": self.progress.blind + elapsed,
-                "ticks": self.progress.ticks + 1,
-                "problem": problem,
-            }
+        self._update(
+            blind=self.progress.blind + elapsed,
+            uncompared=self.progress.uncompared + elapsed,
+            ticks=self.progress.ticks + 1,
+            problem=problem,
         )
+        self._sample(at, elapsed, None, None)
         return self._give_up(f"no metrics for {self.progress.blind.total_seconds():.0f} s: {problem}")
 
-    def _decide(self, verdict: Verdict) -> Verdict | None:
+    def _queried(self, measured: Mapping[str, Measured]) -> dict[str, QueryState]:
+        states = self.progress.queries
+        return {
+            rule.name: rule_seen(states.get(rule.name, QueryState()), rule, measured[rule.name])
+            if rule.name in measured
+            else states.get(rule.name, QueryState())
+            for rule in self._watch.judge.queries
+        }
+
+    def samples(self) -> tuple[TrailSample, ...]:
+        """The samples that are due since this was last asked."""
+        due, self._samples = tuple(self._samples), []
+        return due
+
+    def _sample(self, at: datetime, elapsed: timedelta, candidate: Counters | None, stable: Counters | None) -> None:
+        sample = self._trail.saw(at, elapsed, candidate, stable, self.progress.judgement, self.progress.problem)
+        if sample:
+            self._samples.append(sample)
+
+    @property
+    def comparison(self) -> Comparison:
+        return self.progress.comparison or self._watch.comparison
+
+    def _compare(self, snapshot: MetricSnapshot, elapsed: timedelta) -> None:
+        """Weigh what both versions counted since they were last seen together."""
+        spec, candidate, stable = self._watch.judge.compare, self._watch.candidate, self._watch.stable
+        if not spec.enabled or stable is None:
+            return
+        past = snapshot.versions.get(stable)
+        comparison = begun(self.comparison, spec, past.latency if past else None)
+        since = self.progress.compared or self.progress.last
+        took = self.progress.uncompared + elapsed
+        both = both_since(since, snapshot, candidate, stable)
+        if both is None:
+            waiting = since is not None
+            self._update(comparison=comparison, compared=since, uncompared=took if waiting else timedelta())
+            return
+        of_candidate, of_stable = both
+        comparison = compared(comparison, spec, seconds=took.total_seconds(), candidate=of_candidate, stable=of_stable)
+        self._update(
+            comparison=comparison,
+            compared=None,
+            uncompared=timedelta(),
+            judgement=judged(comparison, spec, candidate=candidate, stable=stable),
+        )
+
+    def _hold_against_its_past(self, candidate: Counters, elapsed: timedelta) -> None:
+        usual, spec = self._watch.usual, self._watch.judge.after_promotion.change
+        if usual:
+            seconds = elapsed.total_seconds()
+            change = observe(self.progress.change, seconds, candidate.requests, candidate.errors, spec, usual)
+            self._update(change=change)
+
+    def _decide(self, verdict: Verdict, of_stable: Verdict) -> Verdict | None:
+        judgement = self.progress.judgement
         if verdict.outcome is Outcome.UNHEALTHY:
-            return verdict
+            return self._carrying(verdict)
+        if judgement and judgement.decision is Decision.ROLL_BACK:
+            return self._concluded(Outcome.UNHEALTHY, judgement.reason)
+        if turned_bad := self._alarm():
+            return self._concluded(Outcome.UNHEALTHY, turned_bad)
         bake = self._watch.bake
         if bake is None or self.progress.watched < bake:
             return None
-        if verdict.outcome is Outcome.HEALTHY:
-            return verdict
-        return self._give_up(verdict.reason)
+        if verdict.outcome is not Outcome.HEALTHY:
+            return self._give_up(verdict.reason)
+        if of_stable.outcome is Outcome.UNHEALTHY:
+            return self._give_up(_sick(self._watch, of_stable))
+        if self._watch.proof and not _proven(judgement):
+            return self._give_up(judgement.reason if judgement else "the two versions could not be compared")
+        reason = verdict.reason if judgement is None else f"{verdict.reason}; {_told(judgement)}"
+        return self._carrying(verdict.model_copy(update={"reason": reason}))
+
+    def _alarm(self) -> str | None:
+        usual, spec = self._watch.usual, self._watch.judge.after_promotion.change
+        return alarm(self.progress.change, spec, usual, self._watch.candidate) if usual else None
 
     def _give_up(self, reason: str) -> Verdict | None:
         bake = self._watch.bake
@@ -86,20 +165,43 @@ class CanaryWatch:
         overtime = max(timedelta(), self.progress.watched - bake) + self.progress.blind
         if overtime < self._watch.judge.patience:
             return None
+        return self._concluded(Outcome.INCONCLUSIVE, reason)
+
+    def _concluded(self, outcome: Outcome, reason: str) -> Verdict:
         total = self.progress.total
-        return Verdict(
-            outcome=Outcome.INCONCLUSIVE,
-            reason=reason,
-            requests=total.requests,
-            errors=total.errors,
-            findings=self.progress.findings,
+        return self._carrying(
+            Verdict(
+                outcome=outcome,
+                reason=reason,
+                requests=total.requests,
+                errors=total.errors,
+                findings=self.progress.findings,
+            )
         )
 
+    def _carrying(self, verdict: Verdict) -> Verdict:
+        return verdict.model_copy(update={"comparison": self.progress.comparison})
+
+    def _update(self, **changes: object) -> None:
+        self.progress = self.progress.model_copy(update=changes)
+
     @staticmethod
-    def _increase(before: MetricSnapshot, after: MetricSnapshot, version: str | None) -> Counters:
+    def _increase(before: MetricSnapshot, after: MetricSnapshot, version: Version | None) -> Counters:
         if version is None:
             return Counters()
-        return increase(before.versions.get(version), after.versions.get(version))
+        return increase_of(version, before, after)
+
+
+def _proven(judgement: Judgement | None) -> bool:
+    return judgement is not None and judgement.decision is Decision.PROMOTE
+
+
+def _told(judgement: Judgement) -> str:
+    return "; ".join(finding.text for finding in judgement.findings)
+
+
+def _sick(watch: Watch, of_stable: Verdict) -> str:
+    return f"{watch.stable} itself is not well ({of_stable.reason}), so {watch.candidate} cannot be measured by it"
 
 
 def _sum(parts: Iterable[Counters]) -> Counters:

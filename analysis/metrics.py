@@ -1,6 +1,11 @@
 """Arithmetic on counters: increases across restarts, sums, quantiles of histograms."""
 
-from models.judgement import Counters, LatencyHistogram
+from models.counters import Counters, LatencyHistogram, MetricSnapshot
+from models.ids import Version
+
+MOST_PARTS_KEPT = 400
+"""Of one version, those included that have gone: instances come and go for as long as a watch lasts, and what is kept
+travels with every heartbeat."""
 
 
 def increase(before: Counters | None, after: Counters | None) -> Counters:
@@ -22,6 +27,30 @@ def increase(before: Counters | None, after: Counters | None) -> Counters:
             ),
         ),
     )
+
+
+def increase_of(version: Version, before: MetricSnapshot, after: MetricSnapshot) -> Counters:
+    """What a version counted between two snapshots; by instance or series where both know them.
+
+    So an instance that begins anew is told from the others, whose sum goes on. A part that was not there before counts
+    whole, as does a version; a part that is not there any more counts nothing. For `before`, use what `merged` keeps:
+    without, a part that was missing once would count whole when it is back.
+    """
+    earlier, later = before.parts.get(version), after.parts.get(version)
+    if earlier is None or later is None:
+        return increase(before.versions.get(version), after.versions.get(version))
+    return Counters.total(increase(earlier.get(key), counted) for key, counted in later.items())
+
+
+def merged(before: MetricSnapshot | None, after: MetricSnapshot) -> MetricSnapshot:
+    """What to keep as the last snapshot: `after`, and from `before` the versions and parts that it lacks."""
+    if before is None:
+        return after
+    parts = {
+        version: _kept(before.parts.get(version, {}), after.parts.get(version, {}))
+        for version in (*before.parts, *(version for version in after.parts if version not in before.parts))
+    }
+    return after.model_copy(update={"versions": {**before.versions, **after.versions}, "parts": parts})
 
 
 def add(one: Counters, other: Counters) -> Counters:
@@ -47,6 +76,16 @@ def quantile_ms(histogram: LatencyHistogram, q: float) -> float | None:
             return lower + (bound - lower) * max(0.0, rank - seen) / count
         seen, lower = seen + count, bound
     return histogram.bounds_ms[-1]
+
+
+def _kept(before: dict[str, Counters], after: dict[str, Counters]) -> dict[str, Counters]:
+    """Of the parts that have gone those are forgotten first that would count least if they came back."""
+    gone = sorted((key for key in before if key not in after), key=lambda key: (-_size(before[key]), key))
+    return {**{key: before[key] for key in gone[: max(0, MOST_PARTS_KEPT - len(after))]}, **after}
+
+
+def _size(counters: Counters) -> int:
+    return counters.requests + counters.errors + sum(counters.latency.counts)
 
 
 def _began_anew(before: Counters, after: Counters) -> bool:

@@ -2,11 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import assert_never
 
 from models.catalog import BlueGreenPlan, CanaryPlan, CanaryStep, RollingPlan, Service
 from models.deployment import Instances
 from models.ids import Version
+from models.judge_spec import CompareSpec
 from models.quantities import format_duration, format_percent
 from models.rollout import (
     Bake,
@@ -17,6 +19,7 @@ from models.rollout import (
     Phase,
     Promote,
     Retire,
+    RolloutRequest,
     ScaleDown,
     SetWeight,
     Step,
@@ -51,8 +54,38 @@ def steps_for(spec: Service, version: Version, *, stable: Version | None, at_onc
         return (DeployStep(), Promote())
     delay = spec.rollout.scale_down_delay
     keep = (Keep(duration=delay),) if delay else ()
-    forward = (DeployStep(),) if at_once else _forward(spec)
+    forward = (DeployStep(),) if at_once else _proving(spec.rollout.judge.compare, _forward(spec))
     return (*forward, Promote(), *keep, Retire())
+
+
+def _proving(compare: CompareSpec, steps: tuple[Step, ...]) -> tuple[Step, ...]:
+    """The last bake in which both versions have traffic is the one that must end with proof, if any must."""
+    if not (compare.enabled and compare.proof):
+        return steps
+    weight, last = 0.0, None
+    for index, step in enumerate(steps):
+        if isinstance(step, SetWeight):
+            weight = step.weight
+        elif isinstance(step, Bake) and step.duration and 0 < weight < 100:  # noqa: PLR2004 - a percentage
+            last = index
+    return tuple(step.model_copy(update={"proof": True}) if index == last else step for index, step in enumerate(steps))
+
+
+def way_back(request: RolloutRequest, old: Version, reason: str, run_id: str) -> RolloutRequest:
+    """The rollout that leads at once from a promoted version back to the one that was kept. The bad one is not."""
+    plan = request.spec.rollout.model_copy(update={"scale_down_delay": timedelta(0)})
+    return request.model_copy(
+        update={
+            "id": f"{run_id}/back",
+            "version": old,
+            "spec": request.spec.model_copy(update={"rollout": plan}),
+            "requested_by": "holdfast",
+            "from_where": "watch after promotion",
+            "reason": reason,
+            "emergency": "",
+            "at_once": True,
+        }
+    )
 
 
 def version_before(past: Sequence[PastRollout], stable: Version) -> Version | None:

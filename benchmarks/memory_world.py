@@ -14,10 +14,13 @@ from activities.deploys import DeployActivities
 from activities.leases import LeaseActivities
 from activities.records import RecordActivities
 from activities.traffic import TrafficActivities
+from models.counters import MetricSnapshot
 from models.deployment import DeploySpec, Instance
+from models.evidence_trail import RolloutKey, TrailSample
 from models.fence import Fence
 from models.ids import ServiceRef, Version
-from models.judgement import MetricSnapshot, MetricsSpec, Outcome, Verdict, Watch
+from models.judge_spec import MetricsSpec
+from models.judgement import Outcome, Verdict, Watch
 from models.keeper import LeaseKey, LeaseStanding, LeaseState
 from models.keeper_ledger import Lease
 from models.record import ToRecord
@@ -141,6 +144,12 @@ class MemoryWorld:
     async def snapshot(self, ref: ServiceRef, spec: MetricsSpec, versions: Sequence[Version]) -> MetricSnapshot:
         return MetricSnapshot(taken_at=datetime.now(UTC))
 
+    async def measure(self, ref: ServiceRef, spec: MetricsSpec, query: str, version: Version) -> float | None:
+        return None
+
+    def add(self, rollout: RolloutKey, samples: Sequence[TrailSample]) -> None:
+        """Nothing is watched long enough to be drawn."""
+
     async def arm(self, lease: Lease, *, take_over: bool = False) -> LeaseStanding:
         return LeaseStanding(state=LeaseState.HELD)
 
@@ -165,7 +174,7 @@ class _AtOnce(TrafficActivities):
         keeper: MemoryWorld,
         watches: Watches,
     ) -> None:
-        super().__init__(routers, metric_sources, keeper)
+        super().__init__(routers, metric_sources, keeper, keeper)
         self._watches = watches
 
     @activity.defn(name="traffic.watch")

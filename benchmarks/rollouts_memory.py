@@ -15,7 +15,7 @@ from benchmarks.memory_world import MemoryWorld
 from benchmarks.rollouts_rate import PLANS, Stand, a_stand
 from devstack.tether import tethered
 from models.catalog import BlueGreenPlan
-from models.judgement import JudgeSpec
+from models.judge_spec import JudgeSpec
 from models.quantities import HostPort
 from models.temporal_names import TaskQueue
 from workers.groups import groups_named

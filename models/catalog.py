@@ -1,19 +1,23 @@
 """The catalog: one file, `holdfast.yaml`, that describes what is operated."""
 
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, JsonValue, model_validator
-from pydantic.json_schema import GenerateJsonSchema
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
+from pydantic_core.core_schema import WithDefaultSchema
 
 from models.base import Written
 from models.deployment import DeploySpec
 from models.freezes import FreezeSpec
 from models.guard import GuardRules, GuardSpec
 from models.ids import Name
-from models.judgement import EnvoyMetrics, JudgeSpec, MetricsSpec
-from models.mistakes import MistakeError
-from models.quantities import Duration, Percent, format_duration, format_percent
+from models.judge_spec import EnvoyMetrics, JudgeSpec, MetricsSpec, QueryRule
+from models.metric_sources import HttpMetrics, PrometheusMetrics
+from models.mistakes import MistakeError, Path
+from models.quantities import PERCENT_RULE, Duration, Percent, format_duration, format_percent
+from models.templates import check_jmespath, check_promql
 from models.traffic import TrafficSpec
 
 
@@ -136,6 +140,31 @@ class Service(Written):
             )
         return self
 
+    @model_validator(mode="after")
+    def _queries_are_in_the_providers_language(self) -> "Service":
+        for position, rule in enumerate(self.rollout.judge.rules):
+            if not isinstance(rule, QueryRule):
+                continue
+            at = ("rollout", "judge", "rules", position)
+            match self.metrics:
+                case EnvoyMetrics():
+                    raise MistakeError(
+                        "Envoy has no query language; use metrics of the provider prometheus or http",
+                        at=(*at, "metric"),
+                    )
+                case PrometheusMetrics():
+                    _checked(check_promql, rule.query, (*at, "query"))
+                case HttpMetrics():
+                    _checked(check_jmespath, rule.query, (*at, "query"))
+        return self
+
+
+def _checked(check: Callable[[str], str], query: str, at: Path) -> None:
+    try:
+        check(query)
+    except MistakeError as mistake:
+        raise MistakeError(str(mistake), found=mistake.found, allowed=mistake.allowed, at=at) from mistake
+
 
 class Catalog(Written):
     """What is operated in one environment, and how."""
@@ -180,6 +209,12 @@ class Catalog(Written):
 
 class _AsWritten(GenerateJsonSchema):
     """Defaults stand in the schema as people write them; pydantic's own form of a duration is ISO 8601."""
+
+    def default_schema(self, schema: WithDefaultSchema) -> JsonSchemaValue:
+        made = super().default_schema(schema)
+        if made.get("pattern") == PERCENT_RULE and isinstance(made.get("default"), float):
+            made["default"] = format_percent(made["default"])
+        return made
 
     def encode_default(self, dft: Any) -> Any:
         return format_duration(dft) if isinstance(dft, timedelta) else super().encode_default(dft)

@@ -1,96 +1,17 @@
-"""What judges a version: metric snapshots, rules, evidence and verdicts."""
+"""A watch over a candidate: what is asked of it, what it has seen so far, and its verdict."""
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 from enum import StrEnum
-from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
-from models.base import Payload, Written
+from models.base import Payload
+from models.counters import Counters, MetricSnapshot
+from models.evidence import Change, Comparison, Judgement, Noise
 from models.ids import ServiceRef, Version
+from models.judge_spec import JudgeSpec, MetricsSpec
 from models.keeper import LeaseKey
 from models.quantities import Duration, Percent
-
-
-class EnvoyMetrics(Written):
-    """Requests, 5xx and latency per version as Envoy counts them."""
-
-    provider: Literal["envoy"] = "envoy"
-
-
-MetricsSpec = Annotated[EnvoyMetrics, Field()]
-
-
-class ErrorRateRule(Written):
-    """The share of requests answered 5xx."""
-
-    metric: Literal["error_rate"]
-    at_most: Percent
-
-
-class LatencyRule(Written):
-    """A quantile of the response time."""
-
-    metric: Literal["latency_p50", "latency_p90", "latency_p95", "latency_p99"]
-    at_most: Duration
-
-    @property
-    def quantile(self) -> float:
-        return int(self.metric.removeprefix("latency_p")) / 100
-
-
-Rule = Annotated[ErrorRateRule | LatencyRule, Field(discriminator="metric")]
-
-
-class JudgeSpec(Written):
-    """Plain thresholds over a sliding window of the candidate's own traffic."""
-
-    tick: Duration = Field(default=timedelta(seconds=1), description="how often the metrics are read")
-    window: Duration = Field(default=timedelta(seconds=10), description="how far back a rule looks")
-    min_requests: int = Field(
-        default=20,
-        ge=1,
-        description="requests the candidate must have answered in the window to be called unhealthy, "
-        "and in the whole step to be called healthy",
-    )
-    patience: Duration = Field(
-        default=timedelta(minutes=5),
-        description="how long beyond a step's bake to wait for min_requests before asking a person",
-    )
-    rules: tuple[Rule, ...] = Field(
-        default=(ErrorRateRule(metric="error_rate", at_most=5.0),),
-        min_length=1,
-    )
-
-    @model_validator(mode="after")
-    def _durations_fit(self) -> "JudgeSpec":
-        if not timedelta(milliseconds=100) <= self.tick <= timedelta(minutes=1):
-            raise ValueError("tick must lie between 100ms and 1m")
-        if self.window < self.tick:
-            raise ValueError("window must be at least one tick long")
-        return self
-
-
-class LatencyHistogram(Payload):
-    """Counts of requests per bucket; bucket i holds those up to `bounds_ms[i]`, the last one everything above."""
-
-    bounds_ms: tuple[float, ...] = ()
-    counts: tuple[int, ...] = ()
-
-
-class Counters(Payload):
-    """What one version has answered since its counters began."""
-
-    requests: int = 0
-    errors: int = 0
-    latency: LatencyHistogram = LatencyHistogram()
-
-
-class MetricSnapshot(Payload):
-    """Cumulative counters per version at one moment. A version that was never routed is absent."""
-
-    taken_at: datetime
-    versions: dict[Version, Counters] = Field(default_factory=dict)
 
 
 class Outcome(StrEnum):
@@ -108,12 +29,24 @@ class Finding(Payload):
     breached: bool
 
 
+class QueryState(Payload):
+    """What one query rule has seen in a watch: a worker that takes over goes on from here."""
+
+    measured: int = Field(default=0, description="how often there was a number")
+    failures: int = Field(default=0, description="how often that was outside of the limits")
+    consecutive_errors: int = Field(default=0, description="how often in a row measuring failed")
+    last: float | None = Field(default=None, description="the newest number; None: the query found none")
+    last_failed: float | None = Field(default=None, description="the newest number outside of the limits")
+    problem: str | None = Field(default=None, description="why the last measurement failed")
+
+
 class Verdict(Payload):
     outcome: Outcome
     reason: str
     requests: int = Field(default=0, description="the candidate's requests in the window judged")
     errors: int = 0
     findings: tuple[Finding, ...] = ()
+    comparison: Comparison | None = Field(default=None, description="what the next watch of the rollout goes on from")
 
 
 class VersionHealth(Payload):
@@ -138,6 +71,10 @@ class Watch(Payload):
     candidate: Version
     bake: Duration | None
     lease: LeaseKey | None = None
+    weight: Percent = Field(default=0.0, description="the candidate's share of the traffic meanwhile")
+    comparison: Comparison = Field(default=Comparison(), description="what earlier watches of the rollout found")
+    proof: bool = Field(default=False, description="healthy takes evidence that the candidate is good enough")
+    usual: Noise | None = Field(default=None, description="what the candidate, promoted by now, is held against")
 
 
 class WatchProgress(Payload):
@@ -150,5 +87,13 @@ class WatchProgress(Payload):
     candidate: VersionHealth = VersionHealth()
     stable: VersionHealth = VersionHealth()
     findings: tuple[Finding, ...] = ()
+    queries: dict[str, QueryState] = Field(default_factory=dict, description="by the query rule's name")
+    comparison: Comparison | None = None
+    compared: MetricSnapshot | None = Field(
+        default=None, description="where the next comparison begins, when that is not `last`"
+    )
+    uncompared: Duration = Field(default=timedelta(0), description="time since then")
+    judgement: Judgement | None = None
+    change: Change = Change()
     ticks: int = 0
     problem: str | None = Field(default=None, description="why the last tick saw nothing")

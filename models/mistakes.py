@@ -7,11 +7,12 @@ Path = tuple[str | int, ...]
 class MistakeError(ValueError):
     """Raised by validators of `Written` models: the sentence, and what helps to place and mend the mistake.
 
-    `allowed` says in a few words what could stand there instead. `at` leads from the model that was validated to
-    the very value that is wrong, where a validator looks at several.
+    `allowed` says in a few words what could stand there instead, `found` which part of a longer text it is about.
+    `at` leads from the model that was validated to the very value that is wrong, where a validator looks at several.
     """
 
-    def __init__(self, message: str, *, allowed: str | None = None, at: Path = ()) -> None:
+    def __init__(self, message: str, *, found: str | None = None, allowed: str | None = None, at: Path = ()) -> None:
         super().__init__(message)
+        self.found = found
         self.allowed = allowed
         self.at = at

@@ -50,6 +50,7 @@ class Bake(Payload):
 
     kind: Literal["bake"] = "bake"
     duration: Duration
+    proof: bool = Field(default=False, description="it ends well only once the candidate is shown to be good enough")
 
 
 class Gate(Payload):

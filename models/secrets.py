@@ -4,6 +4,8 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
+from models.mistakes import Path
+
 SECRET_FORMS = "${env:NAME} or ${file:/path}"  # noqa: S105 - the way to write one, not a secret
 
 _REFERENCE = re.compile(r"\$\{(?:(env):([A-Za-z_][A-Za-z0-9_]*)|(file):(/[^${}\x00\r\n]+))\}")
@@ -58,6 +60,16 @@ def _reference(match: re.Match[str]) -> SecretReference:
     if match[1]:
         return SecretReference("env", match[2])
     return SecretReference("file", match[4])
+
+
+def follows_references(path: Path) -> bool:
+    """Whether a text at this place of the catalog is one in which references are filled in."""
+    return path[-2:-1] == ("env",) or path[-2:] == ("metrics", "token")
+
+
+def may_hold_secret(path: Path) -> bool:
+    """Whether what stands here, rightly or not, is never to be repeated."""
+    return "env" in path or follows_references(path)
 
 
 def names_a_secret(key: str) -> bool:

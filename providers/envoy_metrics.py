@@ -11,11 +11,13 @@ from itertools import pairwise
 
 from pydantic import BaseModel, ConfigDict
 
+from models.counters import Counters, LatencyHistogram, MetricSnapshot
 from models.ids import ServiceRef, Version
-from models.judgement import Counters, LatencyHistogram, MetricSnapshot, MetricsSpec
+from models.judge_spec import MetricsSpec
 from models.quantities import HostPort
 from providers.envoy_admin import EnvoyAdmin, not_envoy
 from providers.envoy_names import stat_name
+from providers.errors import ProviderError
 
 _STATISTICS = "upstream_rq_total|upstream_rq_completed|upstream_rq_5xx|upstream_rq_time"
 
@@ -60,6 +62,19 @@ class EnvoyMetrics:
         return MetricSnapshot(
             taken_at=taken_at,
             versions={names[cluster]: _counters(found) for cluster, found in by_cluster.items() if cluster in names},
+        )
+
+    async def measure(
+        self,
+        ref: ServiceRef,
+        spec: MetricsSpec,  # noqa: ARG002 - the role's signature
+        query: str,
+        version: Version,
+    ) -> float | None:
+        raise ProviderError(
+            f"Envoy has no query language, so {query[:100]!r} cannot be asked of {ref} {version}; "
+            "give the service metrics of the provider prometheus or http.",
+            retryable=False,
         )
 
 

@@ -5,10 +5,11 @@ from typing import Protocol
 
 from pydantic import SecretStr
 
+from models.counters import MetricSnapshot
 from models.deployment import DeploySpec, Instance
 from models.fence import Fence
 from models.ids import ServiceRef, Version
-from models.judgement import MetricSnapshot, MetricsSpec
+from models.judge_spec import MetricsSpec
 from models.keeper import LeaseKey, LeaseStanding
 from models.keeper_ledger import Lease
 from models.traffic import Backend, TrafficSpec, TrafficSplit
@@ -103,7 +104,14 @@ class TrafficRouter(Protocol):
 
 class MetricSource(Protocol):
     async def snapshot(self, ref: ServiceRef, spec: MetricsSpec, versions: Sequence[Version]) -> MetricSnapshot:
-        """Cumulative counters per version. Counters may begin anew at any time. Raises ProviderError."""
+        """Cumulative counters per version. Counters may begin anew at any time. Raises ProviderError.
+
+        A source that counts per instance fills `parts`, so that one instance's new beginning is told from the others.
+        """
+        ...
+
+    async def measure(self, ref: ServiceRef, spec: MetricsSpec, query: str, version: Version) -> float | None:
+        """What one query says of a version now; None when it says nothing. Raises ProviderError."""
         ...
 
 

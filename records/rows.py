@@ -4,6 +4,7 @@ from typing import Any, cast
 
 from sqlalchemy import RowMapping
 
+from models.evidence_trail import RolloutKey, TrailSample
 from models.ids import ServiceRef
 from models.record import AuditEntry, RolloutRecord
 
@@ -26,6 +27,14 @@ def audit_row(entry: AuditEntry) -> dict[str, Any]:
 
 def audit_entry(row: RowMapping) -> AuditEntry:
     return AuditEntry.model_validate({**row, "ref": _ref(row)})
+
+
+def sample_row(rollout: RolloutKey, sample: TrailSample) -> dict[str, Any]:
+    return _storable({**rollout.model_dump(), "at": sample.at, "document": sample.model_dump(mode="json")})
+
+
+def trail_sample(row: RowMapping) -> TrailSample:
+    return TrailSample.model_validate(row["document"])
 
 
 def _ref(row: RowMapping) -> ServiceRef:

@@ -1,7 +1,7 @@
 """The records: writing what happened once, and reading it."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
@@ -12,15 +12,16 @@ from sqlalchemy import Insert, RowMapping, Select, Table, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from models.evidence_trail import RolloutKey, TrailSample
 from models.ids import ServiceRef
 from models.record import AuditEntry, RolloutRecord, ToRecord
 from records.address import records_address
 from records.database import Database
 from records.failures import MissingTablesError
 from records.migrating import migrate, require, schema_of
-from records.rows import audit_entry, audit_row, rollout_record, rollout_row
+from records.rows import audit_entry, audit_row, rollout_record, rollout_row, sample_row, trail_sample
 from records.schema import RecordsStatus, Schema
-from records.tables import AUDIT_LOG, ROLLOUTS
+from records.tables import AUDIT_LOG, EVIDENCE_SAMPLES, ROLLOUTS
 
 
 class RecordStore:
@@ -63,17 +64,25 @@ class RecordStore:
 
         Of a rollout the picture with the greatest revision stays; an audit entry that is there stays as it is.
         """
+        await self._write(lambda connection: write_on(connection, entries))
+
+    async def add_samples(self, rollout: RolloutKey, samples: Sequence[TrailSample]) -> None:
+        """Keep these samples of a rollout's watch, all or none; one that is there stays as it is."""
+        if samples:
+            await self._write(lambda connection: add_samples_on(connection, rollout, samples))
+
+    async def _write(self, write: Callable[[AsyncConnection], Awaitable[None]]) -> None:
         if not self._migrated:
             await self.migrate()
         try:
-            await self._write(entries)
+            await self._write_once(write)
         except MissingTablesError:
             await self.migrate()
-            await self._write(entries)
+            await self._write_once(write)
 
-    async def _write(self, entries: ToRecord) -> None:
+    async def _write_once(self, write: Callable[[AsyncConnection], Awaitable[None]]) -> None:
         async with self._database.writing() as connection:
-            await write_on(connection, entries)
+            await write(connection)
 
     async def rollouts(self, ref: ServiceRef, limit: int) -> tuple[RolloutRecord, ...]:
         """The newest first, without the audit entries."""
@@ -84,6 +93,21 @@ class RecordStore:
             .limit(limit)
         )
         return tuple(rollout_record(row) for row in await self._read(query))
+
+    async def rollout(self, key: RolloutKey) -> RolloutRecord | None:
+        """One rollout, without the audit entries."""
+        query = select(ROLLOUTS).where(ROLLOUTS.c.workflow_id == key.workflow_id, ROLLOUTS.c.run_id == key.run_id)
+        return next((rollout_record(row) for row in await self._read(query)), None)
+
+    async def samples(self, rollout: RolloutKey) -> tuple[TrailSample, ...]:
+        """The trail of a rollout's watch, in order."""
+        table = EVIDENCE_SAMPLES
+        query = (
+            select(table.c.document)
+            .where(table.c.workflow_id == rollout.workflow_id, table.c.run_id == rollout.run_id)
+            .order_by(table.c.at)
+        )
+        return tuple(trail_sample(row) for row in await self._read(query))
 
     async def audit(self, ref: ServiceRef | None, limit: int, since: datetime | None = None) -> tuple[AuditEntry, ...]:
         """The newest first, of one service or of all."""
@@ -106,6 +130,13 @@ async def write_on(connection: AsyncConnection, entries: ToRecord) -> None:
         await connection.execute(_upsert(connection, rollout_row(entries.rollout)))
     for entry in entries.every_audit:
         await connection.execute(_insert_if_absent(connection, audit_row(entry)))
+
+
+async def add_samples_on(connection: AsyncConnection, rollout: RolloutKey, samples: Sequence[TrailSample]) -> None:
+    """Write in the transaction that the connection is in; in the order of time, so that no two lock each other up."""
+    key = [EVIDENCE_SAMPLES.c.workflow_id, EVIDENCE_SAMPLES.c.run_id, EVIDENCE_SAMPLES.c.at]
+    insert = _insert(connection, EVIDENCE_SAMPLES).on_conflict_do_nothing(index_elements=key)
+    await connection.execute(insert, [sample_row(rollout, each) for each in sorted(samples, key=lambda each: each.at)])
 
 
 async def _count(connection: AsyncConnection, table: Table) -> int:

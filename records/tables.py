@@ -85,3 +85,15 @@ AUDIT_LOG = Table(
     sqlite_with_rowid=False,
 )
 """Append-only: triggers refuse every UPDATE and DELETE, and in SQLite an INSERT OR REPLACE changes nothing."""
+
+EVIDENCE_SAMPLES = Table(
+    "evidence_samples",
+    METADATA,
+    Column("workflow_id", String, nullable=False),
+    Column("run_id", String, nullable=False),
+    Column("at", UtcDateTime, nullable=False),
+    Column("document", _Json, nullable=False),
+    PrimaryKeyConstraint("workflow_id", "run_id", "at", name="evidence_samples_key"),
+    sqlite_with_rowid=False,
+)
+"""The trail of a watch, one row a moment. Written once: a sample that is there stays as it is."""

@@ -8,6 +8,7 @@ from pydantic_core import ErrorDetails
 
 from models.base import Payload
 from models.mistakes import MistakeError, Path
+from models.secrets import may_hold_secret
 from runtime.catalog_shape import Shape
 from runtime.yaml_document import YamlDocument
 
@@ -85,7 +86,7 @@ def _problem(error: ErrorDetails, path: Path, shape: Shape, document: YamlDocume
         case "union_tag_invalid" if isinstance(value, dict):
             problem = _not_allowed(value.get(shape.tag_key), (*path, shape.tag_key), shape.tags(), document)
         case "value_error" if isinstance(cause, MistakeError) and cause.allowed:
-            problem = _not_allowed(value, (*path, *cause.at), cause.allowed, document)
+            problem = _not_allowed(value, (*path, *cause.at), cause.allowed, document, found=cause.found)
         case "value_error":
             at = cause.at if isinstance(cause, MistakeError) else ()
             problem = problem_at(document, (*path, *at), str(cause))
@@ -104,20 +105,22 @@ def _missing(path: Path, allowed: str, document: YamlDocument) -> Problem:
     return problem_at(document, path, f"missing, allowed: {allowed}", allowed=allowed)
 
 
-def _not_allowed(value: JsonValue, path: Path, allowed: str, document: YamlDocument) -> Problem:
-    found = _shown(value, path)
+def _not_allowed(
+    value: JsonValue, path: Path, allowed: str, document: YamlDocument, *, found: str | None = None
+) -> Problem:
+    found = found or _shown(value, path)
     return problem_at(document, path, f"found {found}, allowed: {allowed}", found=found, allowed=allowed)
 
 
 def _shown(value: JsonValue, path: Path) -> str:
-    """A value as it stands in the file, shortened; never one of `env`, which may hold a secret."""
+    """A value as it stands in the file, shortened; never one that may hold a secret."""
     if isinstance(value, dict):
         return "a block of keys" if value else "an empty block"
     if isinstance(value, list):
         return "a list" if value else "an empty list"
     if value is None:
         return "nothing"
-    if "env" in path:
+    if may_hold_secret(path):
         return "text" if isinstance(value, str) else "true or false" if isinstance(value, bool) else "a number"
     text = json.dumps(value, ensure_ascii=False)
     return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}..."

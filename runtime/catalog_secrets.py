@@ -5,20 +5,28 @@ from collections.abc import Iterator
 from pydantic import JsonValue
 
 from models.mistakes import Path
-from models.secrets import SECRET_FORMS, looks_like_reference, names_a_secret, parse_secret_text
+from models.secrets import (
+    SECRET_FORMS,
+    follows_references,
+    looks_like_reference,
+    names_a_secret,
+    parse_secret_text,
+)
 from runtime.catalog_problems import Problem, problem_at
 from runtime.yaml_document import YamlDocument
-
-_ENV = "env"
 
 
 def secret_problems(document: YamlDocument) -> Iterator[Problem]:
     """What is said names keys and references, never the text around them: it may be the secret."""
     for path, text in _texts(document.data, ()):
-        if path[-2:-1] == (_ENV,):
+        if follows_references(path):
             yield from _problems_of_variable(document, path, text)
         elif looks_like_reference(text):
-            yield problem_at(document, path, f"secrets are looked up under {_ENV} only, here the text stays as it is")
+            yield problem_at(
+                document,
+                path,
+                "secrets are looked up under env and in the token of metrics only, here the text stays as it is",
+            )
 
 
 def _problems_of_variable(document: YamlDocument, path: Path, text: str) -> Iterator[Problem]:

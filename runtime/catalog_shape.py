@@ -126,6 +126,10 @@ class Shape:
         found = _mapping(schema)
         if isinstance(reference := found.get("$ref"), str):
             found = {**_mapping(self.definitions.get(reference.rpartition("/")[2])), **found}
+        if isinstance(options := found.get("anyOf"), list):
+            # One kind of value, or nothing: what may stand there is that one kind.
+            kinds = [kind for kind in map(_mapping, options) if kind.get("type") != "null"]
+            found = {**kinds[0], **found} if len(kinds) == 1 else found
         return Shape(found, self.definitions)
 
 

@@ -11,6 +11,7 @@ from models.rollout import RolloutRequest
 from starters.launching import IfBusy, launch, turn_of
 from starters.options import CatalogOption, IfBusyOption, JsonOption, NoteOption, ServiceArgument, WaitOption
 from starters.output import print_json
+from starters.picture import draw_and_name
 from starters.session import Session, from_where, parse_version, who
 from starters.watching import exit_code_of, watch_to_its_end
 
@@ -66,6 +67,9 @@ async def roll_out(session: Session, request: RolloutRequest, *, if_busy: IfBusy
             typer.echo(launched.waits, err=True)
         handle = launched.handle or await turn_of(client, request)
         result = await watch_to_its_end(handle, as_json=as_json)
+        if result.exposed_at and not as_json and handle.run_id:
+            for path in await draw_and_name(session, request.ref, handle.run_id):
+                typer.echo(f"Picture: {path}")
         raise typer.Exit(exit_code_of(result.outcome))
     link = session.ui_link(request.ref)
     if as_json:

@@ -8,6 +8,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from analysis.evidence_view import evidence_rows
 from analysis.rollout_view import MARKS, PHASE_WORDS, sentence, step_line, weights_line
 from models.judgement import VersionHealth, WatchProgress
 from models.quantities import format_duration
@@ -79,6 +80,9 @@ def picture(seen: Observation) -> RenderableType:
     ]
     if seen.progress and not state.phase.settled:
         parts.append(_health(state, seen.progress))
+        if seen.progress.judgement:
+            for seen_of_it, evidence in evidence_rows(seen.progress.judgement):
+                parts += [Text(f"  {seen_of_it}"), Text(f"    {evidence}", "dim")]
         if seen.progress.problem:
             parts.append(Text(f"  {_blind(seen.progress.problem)}", "yellow"))
     if state.question:
@@ -183,6 +187,9 @@ class Lines:
             "{}: {} req/s, errors {}, p95 {}".format(version, *_figures(health)) for version, health in pairs if version
         ]
         self._say(now, "  " + " | ".join(told))
+        if progress.judgement:
+            for row in evidence_rows(progress.judgement):
+                self._say(now, f"  {'; '.join(row)}")
 
     def _say(self, at: datetime, text: str) -> None:
         self._console.print(f"{at.astimezone():%H:%M:%S} {text}", markup=False, highlight=False, soft_wrap=True)

@@ -25,6 +25,7 @@ from starters import (
     keeper,
     keys,
     orders,
+    picture,
     records,
     setup,
     status,
@@ -71,6 +72,7 @@ for order in (orders.promote, orders.abort, orders.pause, orders.resume, orders.
     app.command(order.__name__)(order)
 app.command("rollback")(history.rollback)
 app.command("history")(history.history)
+app.command("picture")(picture.picture)
 app.command("audit")(audit.audit)
 app.add_typer(records.app, name="records")
 app.add_typer(guard.app, name="guard")

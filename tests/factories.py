@@ -6,7 +6,8 @@ from models.catalog import BlueGreenPlan, CanaryPlan, CanaryStep, RollingPlan, S
 from models.deployment import Instance, ProcessDeployment
 from models.guard import Acquire, Holder, LeaseKind
 from models.ids import ServiceRef
-from models.judgement import JudgeSpec, Outcome, Verdict
+from models.judge_spec import AfterSpec, JudgeSpec
+from models.judgement import Outcome, Verdict
 from models.rollout import RolloutRequest
 from models.traffic import EnvoyTraffic
 
@@ -40,9 +41,11 @@ def a_rolling_service(instances: int = 3, *, batch: int = 1, approval: bool = Fa
     return a_service(instances=instances).model_copy(update={"rollout": plan})
 
 
-def keeping(spec: Service, delay: timedelta = timedelta(minutes=10)) -> Service:
-    """The same, with the old version kept for a while after promotion."""
-    return spec.model_copy(update={"rollout": spec.rollout.model_copy(update={"scale_down_delay": delay})})
+def keeping(spec: Service, delay: timedelta = timedelta(minutes=10), *, watched: bool = False) -> Service:
+    """The same, with the old version kept for a while after promotion; no time is skipped while that is watched."""
+    judge = spec.rollout.judge.model_copy(update={"after_promotion": AfterSpec(enabled=watched)})
+    changes = {"scale_down_delay": delay, "judge": judge}
+    return spec.model_copy(update={"rollout": spec.rollout.model_copy(update=changes)})
 
 
 def a_request(version: str = "v2", spec: Service | None = None, ref: ServiceRef = SHOP) -> RolloutRequest:

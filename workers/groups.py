@@ -26,7 +26,7 @@ def _none(_adapters: Adapters) -> Activities:
 def _traffic(adapters: Adapters) -> Activities:
     """Leases go with the traffic that they are for, as their ledger is on Envoy's host."""
     keeper = adapters.lease_keeper
-    traffic = TrafficActivities(adapters.routers, adapters.metric_sources, keeper)
+    traffic = TrafficActivities(adapters.routers, adapters.metric_sources, keeper, adapters.evidence_log)
     return [*traffic.registered, *LeaseActivities(keeper).registered]
 
 

@@ -6,17 +6,23 @@ from collections.abc import Mapping
 from contextlib import AsyncExitStack, suppress
 from functools import cached_property, partial
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from providers.envoy_metrics import EnvoyMetrics
 from providers.envoy_router import EnvoyRouter
+from providers.http_metrics import HttpMetrics
 from providers.lease_ledger import LeaseLedger
 from providers.process_deployer import ProcessDeployer
+from providers.prometheus_metrics import PrometheusMetrics
 from providers.roles import Deployer, LeaseKeeper, MetricSource, Progress, TrafficRouter
-from records.roles import Recorder
+from records.evidence_spool import FOLDER, EvidenceSpool, SampleStore, ship
+from records.roles import EvidenceLog, Recorder
 from runtime.envoy_admin import envoy_admin
 from runtime.secrets import resolve_secrets
 from runtime.settings import Settings
+
+if TYPE_CHECKING:
+    from records.store import RecordStore
 
 
 class Adapters:
@@ -48,9 +54,12 @@ class Adapters:
 
     @cached_property
     def metric_sources(self) -> Mapping[str, MetricSource]:
-        metrics = EnvoyMetrics(envoy_admin(self._settings))
-        self._opened.push_async_callback(metrics.aclose)
-        return {"envoy": metrics}
+        secrets = partial(resolve_secrets, environ=os.environ)
+        envoy = EnvoyMetrics(envoy_admin(self._settings))
+        prometheus, http = PrometheusMetrics(secrets), HttpMetrics(secrets)
+        for source in (envoy, prometheus, http):
+            self._opened.push_async_callback(source.aclose)
+        return {"envoy": envoy, "prometheus": prometheus, "http": http}
 
     @cached_property
     def lease_keeper(self) -> LeaseKeeper:
@@ -71,13 +80,33 @@ class Adapters:
     @cached_property
     def records(self) -> Recorder:
         """Its tables are brought up to date in the background, as soon as the database is there."""
-        from records.store import RecordStore  # other workers, and the command, do without a database's libraries
         from records.waiting import migrate_when_up
 
-        store = RecordStore(self._settings.records_url, self._home)
+        store = self._record_store()
         self._opened.push_async_callback(store.aclose)
         self._opened.push_async_callback(_cancelled, asyncio.create_task(migrate_when_up(store)))
         return store
+
+    @cached_property
+    def evidence_log(self) -> EvidenceLog:
+        """What it keeps on this host is brought to the records in the background, whenever the database is there."""
+        spool = EvidenceSpool(self._home / FOLDER)
+        self._opened.push_async_callback(_cancelled, asyncio.create_task(self._ship(spool)))
+        return spool
+
+    async def _ship(self, spool: EvidenceSpool) -> None:
+        async with AsyncExitStack() as opened:
+
+            async def store() -> SampleStore:
+                # In a thread, as loading a database's libraries takes half a second, and a watch looks every second.
+                return await opened.enter_async_context(await asyncio.to_thread(self._record_store))
+
+            await ship(spool, store)
+
+    def _record_store(self) -> "RecordStore":
+        from records.store import RecordStore  # other workers, and the command, do without a database's libraries
+
+        return RecordStore(self._settings.records_url, self._home)
 
 
 async def _cancelled(task: asyncio.Task[None]) -> None:

@@ -72,7 +72,7 @@ class Rollout:
         self._books = RolloutBooks(request, self._journal)
         self._guarded = False
         self._cancelled: asyncio.CancelledError | None = None
-        self._steps = Steps(self._world, self._traffic, self._journal, self._orders, self._undo)
+        self._steps = Steps(request, self._world, self._traffic, self._journal, self._orders, self._undo)
 
     @workflow.run
     async def run(self, request: RolloutRequest) -> RolloutResult:

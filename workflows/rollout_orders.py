@@ -29,6 +29,9 @@ class Orders:
     def aborted(self) -> bool:
         return self.abort_reason is not None
 
+    def has_successor(self) -> bool:
+        return self.successor is not None
+
     def interrupts_a_bake(self) -> bool:
         return self.paused or self.promote
 

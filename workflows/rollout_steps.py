@@ -6,12 +6,28 @@ from datetime import timedelta
 from typing import assert_never
 
 from temporalio import workflow
-from temporalio.exceptions import ApplicationError
+from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
+    from analysis.change_watch import usual_after
+    from analysis.rollout_plan import way_back
     from models.ids import Version
     from models.quantities import format_duration, format_percent
-    from models.rollout import Bake, DeployStep, Gate, Keep, Phase, Promote, Retire, ScaleDown, SetWeight, Step
+    from models.rollout import (
+        Bake,
+        DeployStep,
+        Gate,
+        Keep,
+        Phase,
+        Promote,
+        Retire,
+        RolloutRequest,
+        ScaleDown,
+        SetWeight,
+        Step,
+        Successor,
+    )
+    from workflows.interruption import InterruptedWorkError, unless
     from workflows.rollout_journal import Journal
     from workflows.rollout_orders import Orders
     from workflows.rollout_stopping import stop_if_aborted, unless_aborted
@@ -21,10 +37,23 @@ with workflow.unsafe.imports_passed_through():
     from workflows.undo import UndoStack, must_happen, shielded
 
 
+WATCHED_AFTERWARDS = "watch-after-promotion"
+"""Rollouts that kept an old version before promoted ones were watched go on without."""
+
+
 class Steps:
     """Every step pushes its undo before it acts. All raise RolloutStoppedError and ActivityError."""
 
-    def __init__(self, world: World, traffic: Traffic, journal: Journal, orders: Orders, undo: UndoStack) -> None:
+    def __init__(
+        self,
+        request: RolloutRequest,
+        world: World,
+        traffic: Traffic,
+        journal: Journal,
+        orders: Orders,
+        undo: UndoStack,
+    ) -> None:
+        self._request = request
         self._world = world
         self._traffic = traffic
         self._journal = journal
@@ -39,8 +68,8 @@ class Steps:
                 await self._deploy(instances)
             case SetWeight(weight=weight):
                 await self._set_weight(weight)
-            case Bake(duration=duration):
-                await self._watching.bake(duration)
+            case Bake(duration=duration, proof=proof):
+                await self._watching.bake(duration, proof=proof)
             case Gate():
                 await self._watching.ask(self._question())
             case ScaleDown(instances=instances):
@@ -112,7 +141,30 @@ class Steps:
         self._journal.enter(Phase.KEEPING)
         self._journal.note(f"{old} is kept for {format_duration(duration)}, for a quick way back")
         with suppress(TimeoutError, asyncio.CancelledError):  # whoever cancels the wait, the old version still goes
-            await workflow.wait_condition(lambda: self._orders.successor is not None, timeout=duration)
+            watched = self._request.spec.rollout.judge.after_promotion.enabled and workflow.patched(WATCHED_AFTERWARDS)
+            await asyncio.wait_for(self._until_followed(old, watched=watched), duration.total_seconds())
+
+    async def _until_followed(self, old: Version, *, watched: bool) -> None:
+        """Until another rollout is to come next: one that people ask for, or the way back from what turned bad."""
+        followed = self._orders.has_successor
+        if not watched:
+            await workflow.wait_condition(followed)
+            return
+        usual = usual_after(self._watching.comparison, self._request.spec.rollout.judge.compare.negligible / 100)
+        try:
+            verdict = await unless(followed, self._watching.after_promotion(usual))
+        except InterruptedWorkError:
+            return
+        except ActivityError as error:
+            if is_cancelled_exception(error):
+                raise
+            self._journal.note(f"{self._version} is not watched any more: {error.cause}")
+            await workflow.wait_condition(followed)
+            return
+        reason = f"{self._version} is unhealthy after its promotion: {verdict.reason}"
+        self._journal.update(verdict=verdict)
+        self._journal.note(f"{reason}; {old} comes back")
+        self._orders.follow(Successor(request=way_back(self._request, old, reason, workflow.info().run_id)))
 
     async def _retire(self) -> None:
         old = self._old()

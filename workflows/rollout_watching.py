@@ -8,6 +8,7 @@ from temporalio import workflow
 from temporalio.exceptions import ActivityError
 
 with workflow.unsafe.imports_passed_through():
+    from models.evidence import Comparison, Noise
     from models.judgement import Outcome, Verdict
     from models.rollout import Phase
     from workflows.interruption import InterruptedWorkError, unless
@@ -15,7 +16,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.rollout_orders import Orders
     from workflows.rollout_stopping import RolloutStoppedError, stop_if_aborted
     from workflows.rollout_traffic import Traffic, lapse
-    from workflows.rollout_world import World
+    from workflows.rollout_world import Wanted, World
 
 
 class Watching:
@@ -27,16 +28,19 @@ class Watching:
         self._journal = journal
         self._traffic = traffic
         self._began = workflow.now()
+        self._comparison = Comparison()
 
-    async def bake(self, duration: timedelta) -> None:
+    async def bake(self, duration: timedelta, *, proof: bool) -> None:
         """Watch for the duration, not counting pauses; ask a person when the metrics do not tell.
+
+        With `proof` they do only once there is evidence that the version is good enough.
 
         It ends by a verdict alone: one interrupted when its time was over, for want of metrics, is watched on.
         """
         remaining = duration
         while duration and not self._orders.promote:
             await self.hold_while_paused()
-            verdict = await self._watch(remaining, until=self._orders.interrupts_a_bake)
+            verdict = await self._watch(remaining, until=self._orders.interrupts_a_bake, proof=proof)
             remaining = max(timedelta(), remaining - (workflow.now() - self._began))
             if verdict and verdict.outcome is Outcome.INCONCLUSIVE:
                 version = self._journal.state.version
@@ -61,13 +65,27 @@ class Watching:
         await self._watch(None, until=lambda: not self._orders.paused or self._orders.promote)
         self._journal.enter(Phase.PROGRESSING)
 
-    async def _watch(self, bake: timedelta | None, *, until: Callable[[], bool]) -> Verdict | None:
-        """Watch for as long as asked or until a message; an unhealthy verdict or an abort stops the rollout."""
+    async def after_promotion(self, usual: Noise) -> Verdict:
+        """Watch the promoted version until it turns bad; to be cancelled."""
+        wanted = Wanted(stable=None, bake=None, lease=None, weight=100.0, comparison=Comparison(), usual=usual)
+        return await self._world.watch(wanted)
+
+    @property
+    def comparison(self) -> Comparison:
+        return self._comparison
+
+    async def _watch(self, bake: timedelta | None, *, until: Callable[[], bool], proof: bool = False) -> Verdict | None:
+        """Watch for as long as asked or until a message; an unhealthy verdict or an abort stops the rollout.
+
+        What a watch that a message ended had found by then is not known to the next.
+        """
         verdict = None
         with suppress(InterruptedWorkError):
-            verdict = await unless(lambda: self._orders.aborted() or until(), self._watched(bake))
+            verdict = await unless(lambda: self._orders.aborted() or until(), self._watched(bake, proof=proof))
         stop_if_aborted(self._orders)
         if verdict:
+            self._comparison = verdict.comparison or self._comparison
+            verdict = verdict.model_copy(update={"comparison": None})
             self._journal.update(verdict=verdict)
             if verdict.outcome is Outcome.UNHEALTHY:
                 version = self._journal.state.version
@@ -75,14 +93,25 @@ class Watching:
             self._journal.note(f"{verdict.outcome}: {verdict.reason}")
         return verdict
 
-    async def _watched(self, bake: timedelta | None) -> Verdict:
+    async def _watched(self, bake: timedelta | None, *, proof: bool) -> Verdict:
         """One watch; begun anew each time that the keeper has taken the candidate off the traffic meanwhile."""
         while True:
             self._began = workflow.now()
             try:
-                return await self._world.watch(self._journal.state.stable, bake, self._traffic.lease)
+                return await self._world.watch(self._wanted(bake, proof=proof))
             except ActivityError as error:
                 why = lapse(error)
                 if why is None:
                     raise
             await self._traffic.again(why)
+
+    def _wanted(self, bake: timedelta | None, *, proof: bool) -> Wanted:
+        state = self._journal.state
+        return Wanted(
+            stable=state.stable,
+            bake=bake,
+            lease=self._traffic.lease,
+            weight=state.weight,
+            comparison=self._comparison,
+            proof=proof,
+        )

@@ -1,6 +1,7 @@
 """Takes the pages' pictures from a real rollout on a stack of its own: `make pictures`.
 
-deploy.svg is what `holdfast deploy shop v3 --wait` shows at two moments, the last before the decision and the end.
+deploy.svg is what `holdfast deploy shop v3 --wait` shows at two moments, the last before the decision and the end;
+rollout.svg is what `holdfast picture` draws of it.
 ui.png is the Temporal UI's page of that rollout; it stays as it is where there is no Chromium.
 """
 
@@ -53,6 +54,7 @@ def main() -> int:
         stage.run("deploy", "shop", "v3").check_returncode()
         looks, run_id = asyncio.run(_watched(address))
         _draw_deploy(looks)
+        _draw_rollout(stage)
         return _photograph_ui(stage, run_id)
 
 
@@ -81,6 +83,13 @@ def _draw_deploy(looks: list[Look]) -> None:
     svg = console.export_svg(title="holdfast", unique_id="deploy")
     # Fonts of other hosts are not loaded from within a picture.
     (HERE / "deploy.svg").write_text(re.sub(r"\s*@font-face \{.*?\}", "", svg, flags=re.DOTALL), encoding="utf-8")
+
+
+def _draw_rollout(stage: Stage) -> None:
+    with tempfile.TemporaryDirectory(prefix="holdfast-picture-") as folder:
+        stage.run("picture", "shop", "--format", "svg", "--out", folder).check_returncode()
+        (drawn,) = Path(folder).iterdir()
+        shutil.copy(drawn, HERE / "rollout.svg")
 
 
 def _photograph_ui(stage: Stage, run_id: str) -> int:

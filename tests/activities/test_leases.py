@@ -10,12 +10,15 @@ from temporalio.testing import ActivityEnvironment
 
 from activities.leases import LeaseActivities
 from activities.traffic import TrafficActivities
+from models.counters import Counters, MetricSnapshot
 from models.fence import Fence
 from models.ids import ServiceRef
-from models.judgement import Counters, EnvoyMetrics, JudgeSpec, MetricSnapshot, Outcome, Verdict, Watch
+from models.judge_spec import EnvoyMetrics, JudgeSpec
+from models.judgement import Outcome, Verdict, Watch
 from models.keeper import LEASE_LAPSED, LEASE_LOST, LeaseKey, LeaseState
 from models.traffic import Backend, EnvoyTraffic, SetTraffic, TrafficSpec, TrafficSplit
 from providers.errors import ProviderError
+from tests.activities.fake_evidence_log import FakeEvidenceLog
 from tests.activities.fake_keeper import GONE, HELD, LAPSED, FakeKeeper, a_key
 from tests.factories import SHOP, WHEN
 
@@ -66,6 +69,9 @@ class Source:
         self._requests += 20
         return MetricSnapshot(taken_at=WHEN, versions={"v2": Counters(requests=self._requests)})
 
+    async def measure(self, ref: object, spec: object, query: object, version: object) -> None:
+        return None
+
 
 class ControlPlane:
     """Temporal, as a watch asks it whether it is still wanted."""
@@ -86,7 +92,7 @@ def a_split(split: TrafficSplit, **leases: LeaseKey) -> SetTraffic:
 
 async def apply(keeper: FakeKeeper, asked: SetTraffic) -> LeaseState | None:
     """What became of the lease that was settled."""
-    activities = TrafficActivities({"envoy": Router(keeper.story)}, {}, keeper)
+    activities = TrafficActivities({"envoy": Router(keeper.story)}, {}, keeper, FakeEvidenceLog())
     settled = (await ActivityEnvironment().run(activities.apply, asked)).settled
     return settled.state if settled else None
 
@@ -94,7 +100,7 @@ async def apply(keeper: FakeKeeper, asked: SetTraffic) -> LeaseState | None:
 async def watch(
     keeper: FakeKeeper, lease: LeaseKey | None, control_plane: ControlPlane, bake: float | None = None
 ) -> Verdict:
-    activities = TrafficActivities({}, {"envoy": Source()}, keeper, still_wanted=control_plane)
+    activities = TrafficActivities({}, {"envoy": Source()}, keeper, FakeEvidenceLog(), still_wanted=control_plane)
     judge = JudgeSpec(tick=timedelta(milliseconds=100), window=timedelta(seconds=1))
     asked = Watch(
         ref=SHOP,
@@ -157,7 +163,7 @@ async def test_a_lease_is_renewed_while_its_weight_takes_long_to_be_set() -> Non
     async def answers() -> bool:
         return True
 
-    activities = TrafficActivities({"envoy": SlowRouter([])}, {}, keeper, still_wanted=answers)
+    activities = TrafficActivities({"envoy": SlowRouter([])}, {}, keeper, FakeEvidenceLog(), still_wanted=answers)
     await ActivityEnvironment().run(activities.apply, a_split(CANARY, lease=a_key(0.6)))
 
     assert keeper.story.count("renew") >= 4

@@ -10,8 +10,11 @@ from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 
 from activities.traffic import TrafficActivities
-from models.judgement import Counters, EnvoyMetrics, JudgeSpec, MetricSnapshot, Outcome, Watch, WatchProgress
+from models.counters import Counters, MetricSnapshot
+from models.judge_spec import EnvoyMetrics, JudgeSpec
+from models.judgement import Outcome, Watch, WatchProgress
 from providers.errors import ProviderError
+from tests.activities.fake_evidence_log import FakeEvidenceLog
 from tests.activities.fake_keeper import FakeKeeper
 from tests.factories import SHOP, WHEN
 
@@ -32,6 +35,9 @@ class Source:
         assert self._last
         return self._last
 
+    async def measure(self, ref: object, spec: object, query: object, version: object) -> None:
+        return None
+
 
 def a_reading(requests: int, errors: int = 0) -> MetricSnapshot:
     return MetricSnapshot(taken_at=WHEN, versions={"v2": Counters(requests=requests, errors=errors)})
@@ -43,7 +49,7 @@ def a_watch(bake: timedelta | None) -> Watch:
 
 
 def activities(*readings: Reading) -> TrafficActivities:
-    return TrafficActivities({}, {"envoy": Source(iter(readings))}, FakeKeeper())
+    return TrafficActivities({}, {"envoy": Source(iter(readings))}, FakeKeeper(), FakeEvidenceLog())
 
 
 async def test_gives_its_verdict_and_carries_the_evidence_in_its_heartbeats() -> None:
@@ -114,7 +120,7 @@ async def test_it_is_seen_to_live_while_a_reading_takes_long(monkeypatch: pytest
             await asyncio.Event().wait()
             raise AssertionError
 
-    watching = TrafficActivities({}, {"envoy": Stuck(iter(()))}, FakeKeeper())
+    watching = TrafficActivities({}, {"envoy": Stuck(iter(()))}, FakeKeeper(), FakeEvidenceLog())
     running = asyncio.create_task(environment.run(watching.watch, a_watch(timedelta(hours=2))))
     await asyncio.wait_for(seen.wait(), 5)
     running.cancel()

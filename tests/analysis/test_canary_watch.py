@@ -3,13 +3,22 @@
 from datetime import timedelta
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from analysis.canary_watch import CanaryWatch
-from models.judgement import Counters, EnvoyMetrics, JudgeSpec, MetricSnapshot, Outcome, Verdict, Watch, WatchProgress
+from models.counters import Counters, MetricSnapshot
+from models.evidence import UNKNOWN
+from models.judge_spec import EnvoyMetrics, ErrorRateRule, JudgeSpec
+from models.judgement import Outcome, Verdict, Watch, WatchProgress
 from tests.factories import SHOP, WHEN
 
 TICK = timedelta(seconds=1)
 JUDGE = JudgeSpec(window=timedelta(seconds=5), min_requests=20, patience=timedelta(seconds=10))
+PATIENT = JUDGE.model_copy(update={"patience": timedelta(minutes=5)})
+
+Counts = tuple[int, int]
+"""Requests and errors."""
 
 
 def a_watch(bake: float | None = 5, judge: JudgeSpec = JUDGE) -> Watch:
@@ -74,7 +83,7 @@ def test_time_without_metrics_does_not_count_as_baked() -> None:
     for _ in range(4):
         clock.tick()
 
-    assert [clock.canary.missed("Envoy does not answer", elapsed=TICK) for _ in range(3)] == [None] * 3
+    assert [clock.canary.missed("Envoy does not answer", at=WHEN, elapsed=TICK) for _ in range(3)] == [None] * 3
     assert clock.canary.progress.problem == "Envoy does not answer"
     verdict = clock.tick()
     assert verdict is not None
@@ -83,7 +92,7 @@ def test_time_without_metrics_does_not_count_as_baked() -> None:
 
 def test_metrics_that_never_come_are_inconclusive_never_healthy_or_unhealthy() -> None:
     clock = Clock(a_watch(bake=5))
-    verdicts = [clock.canary.missed("no answer", elapsed=TICK) for _ in range(10)]
+    verdicts = [clock.canary.missed("no answer", at=WHEN, elapsed=TICK) for _ in range(10)]
 
     assert verdicts[:9] == [None] * 9
     assert verdicts[9] is not None
@@ -143,3 +152,186 @@ def test_the_window_holds_what_it_says(window: int) -> None:
         clock.tick(requests=1)
 
     assert clock.canary.progress.candidate.requests == min(window, 39)
+
+
+class Beside:
+    """Feeds a watch with the counters of two versions, second by second."""
+
+    def __init__(self, watch: Watch) -> None:
+        self.canary = CanaryWatch(watch, WatchProgress())
+        self._counts = {"v1": Counters(), "v2": Counters()}
+
+    def tick(self, candidate: Counts = (0, 0), stable: Counts = (0, 0)) -> Verdict | None:
+        for version, (requests, errors) in (("v2", candidate), ("v1", stable)):
+            before = self._counts[version]
+            self._counts[version] = Counters(requests=before.requests + requests, errors=before.errors + errors)
+        return self.canary.saw(MetricSnapshot(taken_at=WHEN, versions=dict(self._counts)), elapsed=TICK)
+
+
+LENIENT = JUDGE.model_copy(update={"rules": (ErrorRateRule(metric="error_rate", at_most=50.0),)})
+
+
+def test_one_that_keeps_every_rule_and_is_far_worse_than_the_stable_version_is_unhealthy() -> None:
+    watch = Beside(a_watch(bake=3600, judge=LENIENT))
+    verdicts = [watch.tick(candidate=(10, 2), stable=(90, 0)) for _ in range(12)]
+
+    verdict = next(verdict for verdict in verdicts if verdict)
+    assert verdict.outcome is Outcome.UNHEALTHY
+    assert "v2 fails in 20.00%, v1 never" in verdict.reason
+    assert "100 is needed" in verdict.reason
+
+
+def test_one_that_fails_as_often_as_the_stable_version_is_not_rolled_back() -> None:
+    watch = Beside(a_watch(bake=None, judge=LENIENT))
+
+    assert [watch.tick(candidate=(10, 1), stable=(90, 9)) for _ in range(600)] == [None] * 600
+
+
+def test_proof_prolongs_a_bake_until_there_is_enough_of_it() -> None:
+    watch = Beside(a_watch(bake=3, judge=PATIENT).model_copy(update={"proof": True}))
+    verdicts = [watch.tick(candidate=(50, 0), stable=(50, 0)) for _ in range(200)]
+
+    first = next(index for index, verdict in enumerate(verdicts) if verdict)
+    verdict = verdicts[first]
+    assert first > 10
+    assert verdict is not None
+    assert verdict.outcome is Outcome.HEALTHY
+
+
+def test_without_proof_in_time_a_person_is_asked_and_told_what_is_missing() -> None:
+    watch = Beside(a_watch(bake=3).model_copy(update={"proof": True}))
+    verdicts = [watch.tick(candidate=(10, 0), stable=(10, 0)) for _ in range(13)]
+
+    verdict = verdicts[-1]
+    assert verdicts[:-1] == [None] * 12
+    assert verdict is not None
+    assert verdict.outcome is Outcome.INCONCLUSIVE
+    assert "more requests are needed to call it good enough" in verdict.reason
+
+
+def test_what_one_watch_found_is_known_to_the_next() -> None:
+    first = Beside(a_watch(bake=200, judge=PATIENT))
+    ended = [first.tick(candidate=(100, 0), stable=(100, 0)) for _ in range(200)][-1]
+    assert ended is not None
+    assert ended.comparison is not None
+    second = Beside(a_watch(bake=2, judge=PATIENT).model_copy(update={"proof": True, "comparison": ended.comparison}))
+
+    verdicts = [second.tick(candidate=(100, 0), stable=(100, 0)) for _ in range(3)]
+    assert [verdict.outcome for verdict in verdicts if verdict] == [Outcome.HEALTHY, Outcome.HEALTHY]
+
+
+def test_a_sick_stable_version_blesses_nobody() -> None:
+    watch = Beside(a_watch(bake=5))
+    verdicts = [watch.tick(candidate=(10, 0), stable=(10, 2)) for _ in range(15)]
+
+    verdict = verdicts[-1]
+    assert verdicts[:-1] == [None] * 14
+    assert verdict is not None
+    assert verdict.outcome is Outcome.INCONCLUSIVE
+    assert "v1 itself is not well (error_rate is 20%, allowed is 5%" in verdict.reason
+
+
+def test_a_worker_that_takes_over_goes_on_with_the_evidence() -> None:
+    watch = a_watch(bake=None, judge=LENIENT)
+    alone, before = Beside(watch), Beside(watch)
+    for _ in range(3):
+        alone.tick(candidate=(10, 1), stable=(90, 1))
+        before.tick(candidate=(10, 1), stable=(90, 1))
+    progress = WatchProgress.model_validate_json(before.canary.progress.model_dump_json())
+    before.canary = CanaryWatch(watch, progress)
+    for _ in range(3):
+        alone.tick(candidate=(10, 1), stable=(90, 1))
+        before.tick(candidate=(10, 1), stable=(90, 1))
+
+    assert before.canary.progress.comparison == alone.canary.progress.comparison
+
+
+def test_a_reading_that_lacks_one_version_is_weighed_with_the_next() -> None:
+    whole, holey = Beside(a_watch(bake=None)), Beside(a_watch(bake=None))
+    for _ in range(2):
+        whole.tick(candidate=(20, 0), stable=(80, 1))
+        holey.tick(candidate=(20, 0), stable=(80, 1))
+    holey.canary.saw(MetricSnapshot(taken_at=WHEN, versions={"v2": Counters(requests=50)}), elapsed=TICK)
+    holey.tick(candidate=(20, 0), stable=(80, 1))
+    whole.tick(candidate=(20, 0), stable=(80, 1))
+
+    one, other = whole.canary.comparison.errors, holey.canary.comparison.errors
+    assert (one.candidate_requests, one.stable_requests) == (other.candidate_requests, other.stable_requests)
+
+
+def test_every_reading_of_a_short_watch_is_a_sample_with_its_evidence() -> None:
+    watch = Beside(a_watch(bake=None))
+    for _ in range(5):
+        watch.tick(candidate=(10, 1), stable=(90, 1))
+    watch.canary.missed("no answer", at=WHEN, elapsed=TICK)
+
+    samples = watch.canary.samples()
+    assert [sample.of_candidate.requests for sample in samples] == [10, 10, 10, 10, None]
+    assert samples[3].evidence[0].metric == "errors"
+    assert samples[4].problem == "no answer"
+    assert watch.canary.samples() == ()
+
+
+def an_afterwards_watch(rate: float = 0.01) -> Watch:
+    watch = a_watch(bake=None, judge=LENIENT)
+    return watch.model_copy(update={"stable": None, "usual": UNKNOWN.model_copy(update={"rate": rate})})
+
+
+def test_a_promoted_version_that_fails_far_more_often_than_usual_has_turned_bad() -> None:
+    watch = Beside(an_afterwards_watch())
+    calm = [watch.tick(candidate=(100, 1)) for _ in range(1800)]
+    verdicts = [watch.tick(candidate=(100, 10)) for _ in range(600)]
+
+    verdict = next(verdict for verdict in verdicts if verdict)
+    assert calm == [None] * 1800
+    assert verdict.outcome is Outcome.UNHEALTHY
+    assert "v2 turned bad" in verdict.reason
+    assert "1.00% is usual" in verdict.reason
+
+
+def test_a_promoted_version_that_no_metrics_tell_of_is_neither_good_nor_bad() -> None:
+    watch = Beside(an_afterwards_watch())
+
+    assert [watch.canary.missed("no answer", at=WHEN, elapsed=TICK) for _ in range(600)] == [None] * 600
+
+
+numbers = st.one_of(st.none(), st.integers(0, 10**9))
+
+
+@given(readings=st.lists(st.tuples(numbers, numbers, numbers, numbers), max_size=30), proof=st.booleans())
+def test_whatever_is_read_there_is_a_verdict_or_none_and_no_verdict_without_requests(
+    readings: list[tuple[int | None, int | None, int | None, int | None]], proof: bool
+) -> None:
+    watch = a_watch(bake=3).model_copy(update={"proof": proof})
+    canary = CanaryWatch(watch, WatchProgress())
+    for n, x, m, y in readings:
+        versions = {
+            version: Counters(requests=requests, errors=min(errors or 0, requests))
+            for version, requests, errors in (("v2", n, x), ("v1", m, y))
+            if requests is not None
+        }
+        verdict = canary.saw(MetricSnapshot(taken_at=WHEN, versions=versions), elapsed=TICK)
+        if verdict and canary.progress.total.requests == 0:
+            assert verdict.outcome is Outcome.INCONCLUSIVE
+
+
+def test_one_instance_of_two_that_restarts_or_is_missed_once_counts_what_it_answered() -> None:
+    canary = CanaryWatch(a_watch(bake=60), WatchProgress())
+    readings = ({"a": 900, "b": 900}, {"a": 5, "b": 910}, {"a": 6}, {"a": 7, "b": 913})
+
+    for reading in readings:
+        parts = {name: Counters(requests=requests) for name, requests in reading.items()}
+        whole = {"v2": Counters.total(parts.values())}
+        canary.saw(MetricSnapshot(taken_at=WHEN, versions=whole, parts={"v2": parts}), elapsed=TICK)
+
+    assert canary.progress.total.requests == 15 + 1 + 4
+
+
+def test_ten_minutes_without_metrics_neither_promote_nor_abort() -> None:
+    watch = Beside(a_watch(bake=60, judge=PATIENT).model_copy(update={"proof": True}))
+    for _ in range(59):
+        watch.tick(candidate=(10, 0), stable=(90, 0))
+    verdicts = [watch.canary.missed("no answer", at=WHEN, elapsed=TICK) for _ in range(600)]
+
+    assert {verdict.outcome for verdict in verdicts if verdict} == {Outcome.INCONCLUSIVE}
+    assert verdicts[:299] == [None] * 299

@@ -6,7 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analysis.judgement import judge
-from models.judgement import Counters, ErrorRateRule, JudgeSpec, LatencyHistogram, LatencyRule, Outcome
+from models.counters import Counters, LatencyHistogram
+from models.judge_spec import ErrorRateRule, JudgeSpec, LatencyRule
+from models.judgement import Outcome
 from tests.analysis.test_metrics import counters
 
 ERRORS = ErrorRateRule(metric="error_rate", at_most=5.0)

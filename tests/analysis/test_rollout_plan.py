@@ -6,8 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analysis.rollout_plan import starting_point, steps_for, version_before
+from models.catalog import Service
 from models.deployment import Instances
-from models.rollout import DeployStep, Keep, PastRollout, Phase, Retire, ScaleDown, SetWeight
+from models.judge_spec import CompareSpec, JudgeSpec
+from models.rollout import Bake, DeployStep, Keep, PastRollout, Phase, Retire, ScaleDown, SetWeight
 from models.traffic import TrafficSplit
 from tests.factories import (
     WHEN,
@@ -122,3 +124,20 @@ def test_a_rollback_leads_to_the_version_promoted_before_the_one_that_is() -> No
 def test_at_once_goes_without_the_catalogs_steps() -> None:
     kinds = [step.kind for step in steps_for(a_service(), "v1", stable="v2", at_once=True)]
     assert kinds == ["deploy", "promote", "retire"]
+
+
+def test_proof_is_asked_at_the_last_bake_in_which_both_versions_have_traffic() -> None:
+    def proven(spec: Service) -> list[bool]:
+        return [step.proof for step in steps_for(spec, "v2", stable="v1") if isinstance(step, Bake)]
+
+    assert proven(a_service(a_step(5.0), a_step(50.0))) == [False, True]
+    assert proven(a_service(a_step(5.0), a_step(50.0), a_step(100.0))) == [False, True, False]
+    assert proven(a_service(a_step(5.0), a_step(50.0, bake=0))) == [True, False]
+    assert proven(a_rolling_service(3)) == [False, True, False]
+    assert proven(a_blue_green_service()) == [False]
+
+
+def test_proof_is_not_asked_where_the_catalog_does_without() -> None:
+    for compare in (CompareSpec(enabled=False), CompareSpec(proof=False)):
+        spec = a_service(judge=JudgeSpec(compare=compare))
+        assert not any(step.proof for step in steps_for(spec, "v2", stable="v1") if isinstance(step, Bake))

@@ -5,14 +5,15 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from random import Random
 
+from models.counters import MetricSnapshot
 from models.deployment import DeploySpec, Instance
 from models.fence import Fence
 from models.ids import ServiceRef, Version
-from models.judgement import MetricSnapshot, MetricsSpec
+from models.judge_spec import MetricsSpec
 from models.traffic import Backend, TrafficSpec, TrafficSplit
 from providers.errors import ProviderError
 from providers.roles import Deployer, LeaseKeeper, MetricSource, Progress, TrafficRouter
-from records.roles import Recorder
+from records.roles import EvidenceLog, Recorder
 from tests.faults.plan import FaultFolder
 from workers.wiring import Adapters
 
@@ -117,6 +118,10 @@ class FaultyMetrics:
         async with self._weather.over(ref, "metrics.snapshot"):
             return await self._real.snapshot(ref, spec, versions)
 
+    async def measure(self, ref: ServiceRef, spec: MetricsSpec, query: str, version: Version) -> float | None:
+        async with self._weather.over(ref, "metrics.measure"):
+            return await self._real.measure(ref, spec, query, version)
+
 
 class FaultyAdapters:
     """What a group's wiring asks `Adapters` for."""
@@ -140,6 +145,10 @@ class FaultyAdapters:
     @property
     def lease_keeper(self) -> LeaseKeeper:
         return self._real.lease_keeper
+
+    @property
+    def evidence_log(self) -> EvidenceLog:
+        return self._real.evidence_log
 
     @property
     def records(self) -> Recorder:

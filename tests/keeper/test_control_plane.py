@@ -15,7 +15,8 @@ from temporalio.worker import Worker
 from activities.traffic import TrafficActivities
 from analysis.leases import time_left
 from devstack.temporal_server import temporal_child, wait_until_serving
-from models.judgement import EnvoyMetrics, JudgeSpec, Verdict, Watch
+from models.judge_spec import EnvoyMetrics, JudgeSpec
+from models.judgement import Verdict, Watch
 from models.keeper import LEASE_LAPSED
 from models.keeper_ledger import LeaseRecord
 from providers.host_clock import host_time
@@ -23,6 +24,7 @@ from providers.host_ports import free_ports
 from providers.lease_ledger import LeaseLedger
 from runtime.client import connect
 from runtime.settings import Settings
+from tests.activities.fake_evidence_log import FakeEvidenceLog
 from tests.activities.test_leases import Source
 from tests.factories import SHOP, WHEN
 from tests.keeper.watching_workflow import Watches
@@ -75,7 +77,7 @@ async def plane(tmp_path: Path, temporal_cli: Path) -> AsyncIterator[Plane]:
         await wait_until_serving(f"127.0.0.1:{port}")
         client = await connect(Settings(home=tmp_path, temporal_address=f"127.0.0.1:{port}"))
         ledger = LeaseLedger(tmp_path / "keeper")
-        activities = TrafficActivities({}, {"envoy": Source()}, ledger).registered
+        activities = TrafficActivities({}, {"envoy": Source()}, ledger, FakeEvidenceLog()).registered
         worker = Worker(client, task_queue="watching", workflows=[Watches], activities=activities)
         with ledger.serving():
             working = asyncio.create_task(worker.run())

@@ -1,5 +1,6 @@
 import json
 import re
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,8 @@ from models.catalog import (
 from models.deployment import HttpReadiness, ProcessDeployment
 from models.freezes import FreezeSpec
 from models.guard import GuardSpec, RestartBudget
-from models.judgement import EnvoyMetrics, ErrorRateRule, JudgeSpec, LatencyRule
+from models.judge_spec import AfterSpec, CompareSpec, EnvoyMetrics, ErrorRateRule, JudgeSpec, LatencyRule, QueryRule
+from models.metric_sources import HttpMetrics, PrometheusMetrics
 from models.quantities import DURATION_RULE, parse_duration
 from models.traffic import EnvoyTraffic
 from tests.factories import a_service, a_step
@@ -32,13 +34,18 @@ SECTIONS: dict[str, tuple[type[BaseModel], ...]] = {
     "`services.<name>.deploy`": (ProcessDeployment,),
     "`services.<name>.deploy.ready`": (HttpReadiness,),
     "`services.<name>.traffic`": (EnvoyTraffic,),
-    "`services.<name>.metrics`": (EnvoyMetrics,),
+    "`services.<name>.metrics`, Envoy": (EnvoyMetrics,),
+    "`services.<name>.metrics`, Prometheus": (PrometheusMetrics,),
+    "`services.<name>.metrics`, HTTP": (HttpMetrics,),
     "`services.<name>.rollout`, canary": (CanaryPlan,),
     "`services.<name>.rollout`, blue-green": (BlueGreenPlan,),
     "`services.<name>.rollout`, rolling": (RollingPlan,),
     "`services.<name>.rollout.steps[]`": (CanaryStep,),
     "`services.<name>.rollout.judge`": (JudgeSpec,),
+    "`services.<name>.rollout.judge.compare`": (CompareSpec,),
+    "`services.<name>.rollout.judge.after_promotion`": (AfterSpec,),
     "`services.<name>.rollout.judge.rules[]`": (ErrorRateRule, LatencyRule),
+    "`services.<name>.rollout.judge.rules[]`, by query": (QueryRule,),
     "`services.<name>.guard`": (GuardSpec,),
     "`services.<name>.guard.restarts`": (RestartBudget,),
     "`freezes[]`": (FreezeSpec,),
@@ -168,3 +175,32 @@ def test_two_services_cannot_listen_on_one_address() -> None:
 def test_a_catalog_survives_the_wire() -> None:
     catalog = Catalog(version=1, services={"shop": a_service()})
     assert Catalog.model_validate_json(catalog.model_dump_json()) == catalog
+
+
+def written_service(**changes: object) -> dict[str, object]:
+    return {
+        "deploy": {"command": ["run", "{port}"]},
+        "traffic": {"listen": "127.0.0.1:18080"},
+        "rollout": {"steps": [{"weight": "5%", "bake": "1s"}]},
+        **changes,
+    }
+
+
+@pytest.mark.parametrize("changes", [{}, {"metrics": {}}, {"metrics": {"provider": "envoy"}}])
+def test_without_another_word_metrics_are_envoys(changes: dict[str, object]) -> None:
+    assert Service.model_validate(written_service(**changes)).metrics == EnvoyMetrics()
+
+
+@pytest.mark.parametrize(
+    "metrics",
+    [
+        PrometheusMetrics(
+            provider="prometheus", url="http://a:9090", requests="n", errors="e", timeout=timedelta(seconds=1)
+        ),
+        HttpMetrics(provider="http", url="http://a/{{version}}", requests="n", errors="e", token="${env:TOKEN}"),
+    ],
+)
+def test_metrics_of_a_service_survive_the_wire(metrics: PrometheusMetrics | HttpMetrics) -> None:
+    service = Service.model_validate(written_service(metrics=metrics.model_dump()))
+
+    assert Service.model_validate_json(service.model_dump_json()).metrics == metrics

@@ -9,7 +9,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from models.judgement import Counters, EnvoyMetrics, LatencyHistogram
+from models.counters import Counters, LatencyHistogram
+from models.judge_spec import EnvoyMetrics
 from models.traffic import TrafficSplit
 from providers import envoy_metrics
 from providers.envoy_files import LATENCY_BOUNDS_MS
@@ -224,3 +225,13 @@ async def test_snapshots_can_be_taken_at_once(site: Site) -> None:
     found = await asyncio.gather(*(read(site, "v1") for _ in range(5)))
 
     assert [each["v1"].requests for each in found] == [5] * 5
+
+
+async def test_envoy_cannot_be_asked_queries() -> None:
+    metrics = envoy_metrics.EnvoyMetrics(free_address())
+
+    with pytest.raises(ProviderError, match="Envoy has no query language") as failure:
+        await metrics.measure(SHOP, EnvoyMetrics(), "up", "v1")
+
+    assert not failure.value.retryable
+    await metrics.aclose()

@@ -16,6 +16,7 @@ from records.errors import RecordsError
 from records.store import RecordStore
 from tests.factories import SHOP, WHEN
 from tests.records.factories import a_record, an_entry, to_record
+from tests.records.trails import KEY, a_sample, samples
 
 OTHER = ServiceRef(environment="local", service="web")
 
@@ -129,6 +130,30 @@ async def test_the_audit_log_is_read_by_service_by_time_and_limited(store: Recor
     assert {entry.key for entry in await store.audit(None, 10)} == {entry.key for entry in entries} | {"web/0"}
 
 
+async def test_samples_are_read_in_order_as_they_were_first_written(store: RecordStore) -> None:
+    await store.add_samples(KEY, [a_sample(2), a_sample(1)])
+    await store.add_samples(KEY, [a_sample(2, bad=9), a_sample(3), a_sample(3, bad=9)])
+    await store.add_samples(KEY.model_copy(update={"run_id": "another"}), [a_sample(4)])
+    await store.add_samples(KEY, [])
+
+    assert await store.samples(KEY) == samples(1, 4)
+
+
+async def test_writers_of_the_same_samples_at_once_leave_each_once(store: RecordStore) -> None:
+    await store.migrate()
+    await asyncio.gather(*(store.add_samples(KEY, samples(first, 60)[::-1]) for first in range(6)))
+
+    assert await store.samples(KEY) == samples(0, 60)
+
+
+async def test_one_rollout_is_found_by_its_key(store: RecordStore) -> None:
+    record = a_record(phase=Phase.ROLLED_BACK)
+    await store.write(ToRecord(rollout=record))
+
+    assert await store.rollout(KEY) == record
+    assert await store.rollout(KEY.model_copy(update={"run_id": "another"})) is None
+
+
 async def test_whatever_people_type_is_kept_or_at_least_does_no_harm(store: RecordStore) -> None:
     odd = '\'; DROP TABLE audit_log; -- \x00 \U0001f6a2 {"a": \\u0000} %s $1 :name'
     entry = an_entry().model_copy(update={"note": odd})
@@ -149,7 +174,7 @@ async def test_before_there_are_tables_it_is_said_who_makes_them(store: RecordSt
 async def test_a_database_made_anew_meanwhile_is_given_its_tables_again(store: RecordStore) -> None:
     await store.write(to_record("run-1"))
     async with store._database._writer.begin() as connection:
-        for table in ("rollouts", "audit_log", "alembic_version"):
+        for table in ("rollouts", "audit_log", "evidence_samples", "alembic_version"):
             await connection.execute(text(f"DROP TABLE {table}"))
         if connection.dialect.name == "postgresql":
             await connection.execute(text("DROP FUNCTION audit_log_refuses"))

@@ -158,6 +158,10 @@ SCENARIOS: dict[str, Scenario | GuardScenario] = {
     "rolling": Scenario(_three, request=a_request(spec=a_rolling_service(3, approval=True)), script=_approve),
     "rolling-unhealthy": Scenario(_three_then_bad, request=a_request(spec=a_rolling_service(3))),
     "lapsed": Scenario(lambda world: world.lapse("watch")),
+    "turned-bad-afterwards": Scenario(
+        prepare=lambda world: world.held_verdicts.append(unhealthy()),
+        request=a_request(spec=keeping(a_service(), timedelta(days=300), watched=True)),
+    ),
     "kept": Scenario(request=a_request(spec=keeping(a_service(), timedelta(seconds=1)))),
     "refused-by-its-guard": Scenario(request=a_request().model_copy(update={"guard": FROZEN})),
     "guard-leases": GuardScenario(_leases),

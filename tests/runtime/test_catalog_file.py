@@ -1,7 +1,10 @@
+import json
 import os
+import re
 from pathlib import Path
 
 import pytest
+from ruamel.yaml import YAML
 
 from models.catalog import CanaryPlan, Catalog, Service
 from runtime.catalog_file import CatalogError, load_catalog
@@ -82,7 +85,7 @@ def test_a_catalog_is_loaded_with_its_defaults(tmp_path: Path) -> None:
 
 
 def test_every_mistake_is_named_at_once_where_it_stands(tmp_path: Path) -> None:
-    metrics = "error_rate, latency_p50, latency_p90, latency_p95 or latency_p99"
+    metrics = "error_rate, latency_p50, latency_p90, latency_p95, latency_p99 or query"
     text = "text; put what YAML takes for something else in quotes"
     names = "lower-case letters, digits and hyphens, beginning with a letter"
     duration = "a duration like 90s, 15m or 1h30m"
@@ -154,6 +157,149 @@ def test_a_freeze_concerns_services_that_there_are_and_has_a_name_of_its_own(tmp
     )
 
 
+MEASURED = """\
+version: 1
+services:
+  shop:
+    deploy: {command: [run, "{port}"]}
+    traffic: {listen: 127.0.0.1:1}
+    metrics:
+      provider: prometheus
+      url: localhost:9090
+      requests: 'sum(n{version="{{verison}}"})'
+      errors: sum(n{code="500"}
+      latency: 5
+      latency_unit: minutes
+      timeout: 1h
+      token: hunter2
+    rollout:
+      strategy: blue-green
+      bake: 1m
+      judge:
+        rules:
+          - {metric: query, name: queue, query: n}
+          - {metric: query, name: Queue, query: '{{what}}', at_most: 5%, failure_limit: -1}
+  other:
+    deploy: {command: [run, "{port}"]}
+    traffic: {listen: 127.0.0.1:2}
+    metrics:
+      provider: http
+      url: http://ada:hunter3@127.0.0.1/{{version}}
+      requests: answered.
+      errors: fialed(a)
+      latency_bounds: le
+      token: 12345
+    rollout: {strategy: blue-green, bake: 1m}
+  third:
+    deploy: {command: [run, "{port}"]}
+    traffic: {listen: 127.0.0.1:3}
+    metrics: {provider: datadog}
+    rollout: {strategy: blue-green, bake: 1m}
+"""
+
+
+def test_mistakes_in_where_metrics_come_from_are_named_too(tmp_path: Path) -> None:
+    shop, other = "services.shop.metrics", "services.other.metrics"
+    rules = "services.shop.rollout.judge.rules"
+    placeholders = "{{service}}, {{version}} and {{env}}"
+    forms = "${env:NAME} or ${file:/path}"
+    names = "lower-case letters, digits and hyphens, beginning with a letter"
+    text = "text; put what YAML takes for something else in quotes"
+    instead = "give a token instead, as a reference to a secret"
+    ends = "Expecting: ['quoted_identifier', 'unquoted_identifier', 'lbracket', 'lbrace'], got: eof: Parse error"
+    lines = lines_of(written(tmp_path, MEASURED))
+    assert lines == [
+        f'holdfast.yaml:8: {shop}.url: found "localhost:9090", allowed: an address like http://127.0.0.1:9090',
+        f"holdfast.yaml:9: {shop}.requests: found {{{{verison}}}}, allowed: {placeholders}",
+        f"holdfast.yaml:10: {shop}.errors: is not PromQL: nothing closes the (",
+        f"holdfast.yaml:11: {shop}.latency: found 5, allowed: {text}",
+        f'holdfast.yaml:12: {shop}.latency_unit: found "minutes", allowed: seconds or milliseconds',
+        f'holdfast.yaml:13: {shop}.timeout: found "1h", allowed: 100ms to 30s',
+        f"holdfast.yaml:14: {shop}.token: secrets never stand in the catalog; write {forms}",
+        f"holdfast.yaml:20: {rules}[0]: a query needs at_most, at_least or both to be held against",
+        f'holdfast.yaml:21: {rules}[1].name: found "Queue", allowed: {names}',
+        f"holdfast.yaml:21: {rules}[1].query: found {{{{what}}}}, allowed: {placeholders}",
+        f'holdfast.yaml:21: {rules}[1].at_most: found "5%", allowed: a number',
+        f"holdfast.yaml:21: {rules}[1].failure_limit: found -1, allowed: a whole number, 0 or more",
+        f"holdfast.yaml:27: {other}.url: holds a user's name or password; {instead}",
+        f'holdfast.yaml:28: {other}.requests: is not JMESPath: {ends} at column 9, token "" (EOF)',
+        f"holdfast.yaml:29: {other}.errors: is not JMESPath: there is no function fialed",
+        f"holdfast.yaml:31: {other}.token: found a number, allowed: {text}",
+        'holdfast.yaml:36: services.third.metrics.provider: found "datadog", allowed: envoy, http or prometheus',
+    ]
+    assert not any("hunter" in line or "12345" in line for line in lines)
+
+
+PROMETHEUS = "{provider: prometheus, url: 'http://a:9090', requests: n, errors: e}"
+HTTP = "{provider: http, url: 'http://a/', requests: n, errors: e}"
+
+
+@pytest.mark.parametrize(
+    ("metrics", "rules", "said"),
+    [
+        ("{provider: envoy}", "{metric: query, name: a, query: n, at_most: 1}", "rules[0].metric: Envoy has no query"),
+        (PROMETHEUS, "{metric: query, name: a, query: 'sum(n', at_most: 1}", "rules[0].query: is not PromQL: nothing"),
+        (HTTP, "{metric: query, name: a, query: 'sum(n', at_most: 1}", "rules[0].query: is not JMESPath"),
+        (HTTP, "{metric: query, name: a, query: 'v.{{version}}', at_most: 1}", "rules[0].query: {{version}} stands"),
+        (HTTP, "{metric: query, name: a, query: n, at_most: 1, at_least: 2}", "rules[0]: no number is at least 2 and"),
+        (
+            HTTP,
+            "{metric: query, name: a, query: n, at_most: 1}, {metric: query, name: a, query: m, at_least: 2}",
+            "rules[1].name: two queries are named a",
+        ),
+        (
+            "{provider: http, url: 'http://a/', requests: n, errors: e, latency_bounds: le}",
+            "{metric: error_rate, at_most: 5%}",
+            "metrics.latency_bounds: latency_bounds is of no use without latency_counts",
+        ),
+        (
+            "{provider: http, url: 'http://a/', requests: n, errors: e, latency_counts: c}",
+            "{metric: error_rate, at_most: 5%}",
+            "metrics.latency_counts: latency_counts is of no use without latency_bounds",
+        ),
+        (
+            "{url: 'http://a/'}",
+            "{metric: error_rate, at_most: 5%}",
+            "metrics.provider: missing, allowed: envoy, http or",
+        ),
+        (
+            f"{PROMETHEUS[:-1]}, token: '${{vault:a}}'}}",
+            "{metric: error_rate, at_most: 5%}",
+            "metrics.token: ${vault:a} is not a reference",
+        ),
+    ],
+)
+def test_queries_are_in_the_language_of_where_metrics_come_from(
+    tmp_path: Path, metrics: str, rules: str, said: str
+) -> None:
+    content = (
+        VALID.replace("    traffic:", f"    metrics: {metrics}\n    traffic:") + f"      judge: {{rules: [{rules}]}}\n"
+    )
+    assert said in line_of(tmp_path, content)
+
+
+@pytest.mark.parametrize("rules", ["", ", rules: [{metric: query, name: a, query: n, at_most: 1}]"])
+@pytest.mark.parametrize("metrics", [PROMETHEUS, HTTP, f"{HTTP[:-1]}, token: '${{env:A}}', timeout: 1s}}"])
+def test_metrics_from_elsewhere_are_read(tmp_path: Path, metrics: str, rules: str) -> None:
+    content = VALID.replace("    traffic:", f"    metrics: {metrics}\n    traffic:")
+    service = load_catalog(written(tmp_path, f"{content}      judge: {{tick: 2s{rules}}}\n")).services["shop"]
+    assert service.metrics.provider in metrics
+    assert len(service.rollout.judge.rules) == 1
+
+
+METRICS_PAGE = (Path(__file__).parents[2] / "docs" / "metrics.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("block", re.findall(r"^```yaml\n(.*?)^```$", METRICS_PAGE, re.MULTILINE | re.DOTALL))
+def test_what_the_page_on_metrics_shows_has_no_mistakes(tmp_path: Path, block: str) -> None:
+    shown = YAML(typ="safe").load(block)["services"]["shop"]
+    service = YAML(typ="safe").load(VALID)["services"]["shop"]
+    judge = shown.get("rollout", {}).get("judge", {})
+    whole = {**service, "metrics": shown["metrics"], "rollout": {**service["rollout"], "judge": judge}}
+    catalog = load_catalog(written(tmp_path, json.dumps({"version": 1, "services": {"shop": whole}})))
+    assert catalog.services["shop"].metrics.provider == shown["metrics"]["provider"]
+
+
 TWO_SERVICES = """\
 version: 1
 services:
@@ -199,7 +345,9 @@ def test_a_secret_may_be_referred_to_or_left_empty(tmp_path: Path, value: str) -
 
 def test_a_reference_where_none_is_followed_is_a_mistake(tmp_path: Path) -> None:
     line = line_of(tmp_path, VALID.replace("[run,", "[run, '${env:TOKEN}',"))
-    assert line.startswith("holdfast.yaml:5: services.shop.deploy.command[1]: secrets are looked up under env only")
+    assert line.startswith(
+        "holdfast.yaml:5: services.shop.deploy.command[1]: secrets are looked up under env and in the token"
+    )
 
 
 @pytest.mark.parametrize(

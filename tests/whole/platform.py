@@ -220,7 +220,12 @@ class Platform:
         name = f"shop-{uuid.uuid4().hex[:8]}"
         port = free_port()
         catalog = self.folder / f"{name}.yaml"
-        judge = {"min_requests": 20, "rules": [{"metric": "error_rate", "at_most": "5%"}], **judge}
+        judge = {
+            "min_requests": 20,
+            "rules": [{"metric": "error_rate", "at_most": "5%"}],
+            "compare": {"proof": False},
+            **judge,
+        }
         steps = steps or [{"weight": "10%", "bake": bake, "approval": approval}, {"weight": "50%", "bake": bake}]
         service = {
             "deploy": {

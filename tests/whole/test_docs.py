@@ -29,6 +29,8 @@ RUN_ELSEWHERE = {
     "make test": "it is what runs this",
     "make bench-rollouts": "tests/whole/test_rollout_benchmark.py runs a part of it",
     "make test-full": "it runs what make test leaves out",
+    "make exposure": "tests/whole/test_rollouts.py runs one of its canaries",
+    "make bench-judge": "tests/benchmarks/test_judge.py runs a part of it",
     "make crash": "make test runs a part of it",
     "make exit-codes": "tests/whole/test_exit_codes.py runs it",
     "make pictures": "it changes the pages' own pictures",
@@ -89,7 +91,7 @@ def service(port: int) -> dict[str, object]:
     return {
         "deploy": {"command": command, "working_directory": str(ROOT), "ready": {"path": "/readyz"}},
         "traffic": {"listen": f"127.0.0.1:{port}"},
-        "rollout": {"steps": steps, "judge": {"min_requests": 5}},
+        "rollout": {"steps": steps, "judge": {"min_requests": 5, "compare": {"proof": False}}},
     }
 
 

@@ -8,15 +8,22 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
+from pydantic import SecretStr
 
 from models.deployment import HttpReadiness, Instance, ProcessDeployment
 from models.traffic import Backend, EnvoyTraffic, TrafficSplit
 from providers.envoy_files import EnvoyFolder
 from providers.envoy_resources import make_record
 from providers.envoy_store import EnvoyStore
+from providers.http_metrics import HttpMetrics
+from providers.prometheus_metrics import PrometheusMetrics
+from records.evidence_spool import EvidenceSpool
+from records.store import RecordStore
 from runtime.settings import Settings
 from tests.factories import SHOP
+from tests.records.trails import KEY, samples
 from tests.workers.dev_server import free_port
+from tests.workers.eventually import eventually
 from workers.wiring import Adapters, halt_instances, restore_instances
 
 
@@ -111,3 +118,35 @@ async def test_secrets_are_taken_from_the_workers_environment(
     with await asyncio.to_thread(urllib.request.urlopen, f"http://{instance.address}/", timeout=5) as answer:
         assert answer.read() == b"open"
     assert os.environ["SHOP_FOLDER"] not in "".join(home.said)
+
+
+async def test_every_source_of_metrics_is_there_and_closed_in_the_end(tmp_path: Path) -> None:
+    async with Adapters(Settings(home=tmp_path, envoy_admin=f"127.0.0.1:{free_port()}")) as adapters:
+        sources = adapters.metric_sources
+
+    assert set(sources) == {"envoy", "prometheus", "http"}
+    for source in (sources["http"], sources["prometheus"]):
+        assert isinstance(source, HttpMetrics | PrometheusMetrics)
+        assert source._documents._http.is_closed
+
+
+async def test_the_trail_of_a_watch_is_brought_to_the_records(home: Home) -> None:
+    spool = EvidenceSpool(home.settings.home / "evidence")
+    spool.add(KEY, samples(0, 3))  # left by a worker before
+
+    async def nothing_waits() -> bool:
+        return not spool.files()
+
+    async with Adapters(home.settings) as adapters, RecordStore(None, home.settings.home) as store:
+        adapters.evidence_log.add(KEY, samples(3, 6))
+        await eventually(nothing_waits)
+
+        assert await store.samples(KEY) == samples(0, 6)
+
+
+async def test_records_that_cannot_be_opened_take_nothing_from_a_watch(home: Home) -> None:
+    settings = home.settings.model_copy(update={"records_url": SecretStr("mysql://db/ops")})
+    async with Adapters(settings) as adapters:
+        adapters.evidence_log.add(KEY, samples(0, 3))
+
+        assert EvidenceSpool(home.settings.home / "evidence").of(KEY) == samples(0, 3)

@@ -1,0 +1,168 @@
+"""What all the evidence comes to, and why, in numbers.
+
+Against the candidate the metrics' evidence is averaged by weight, which holds however much they depend on each other;
+for it each must speak by itself, as one metric that is bad is a bad version.
+"""
+
+import math
+from collections.abc import Sequence
+from datetime import timedelta
+
+from analysis.bets import log_mean, pay_out, stake
+from analysis.change_watch import is_changed
+from analysis.evidence import log_fine, log_worse, requests_needed
+from models.evidence import (
+    Change,
+    ChangeSpec,
+    Decision,
+    Evidence,
+    JudgedMetric,
+    Judgement,
+    MetricFinding,
+    Noise,
+    Restarts,
+)
+from models.quantities import format_duration
+
+MOST_TOLD = 1_000_000.0
+LATE_STANDS_OUT = 1.5
+NEARLY_EQUAL, TOLD_WHOLE = 0.05, 10.0
+
+
+def decide(
+    metrics: Sequence[JudgedMetric],
+    *,
+    alpha: float,
+    candidate: str,
+    stable: str,
+    stable_change: tuple[Change, ChangeSpec, Noise] | None = None,
+    restarts: Restarts | None = None,
+) -> Judgement:
+    """What is to be done. `promote` says that the evidence suffices; whether the bake is over is for others to say.
+
+    First of: a crash loop, enough evidence against the candidate, a stable version that is no measure, enough for it.
+    """
+    weights = math.fsum(stake(metric.weight) for metric in metrics)
+    findings = tuple(_find(metric, weights / alpha, candidate, stable) for metric in metrics)
+    against = log_mean((log_worse(metric.evidence) for metric in metrics), (metric.weight for metric in metrics))
+    needed = 1 / alpha
+    decision, reason = Decision.GO_ON, _still_needed(metrics, findings)
+    if restarts is not None and restarts.count > restarts.limit:
+        decision, reason = Decision.ROLL_BACK, _crash_loop(restarts, candidate)
+    elif metrics and against >= math.log(needed):
+        decision = Decision.ROLL_BACK
+        reason = f"{_loudest(metrics, findings)}; evidence {_told(against)}, {needed:,.0f} is needed"
+    elif stable_change is not None and is_changed(stable_change[0], stable_change[1]):
+        decision, reason = Decision.PAUSE, _sick(stable_change[0], stable_change[2], candidate, stable)
+    elif metrics and all(log_fine(metric.evidence) >= math.log(1 / metric.spec.beta) for metric in metrics):
+        decision = Decision.PROMOTE
+        reason = "; ".join(finding.text for finding in findings) + "; that is good enough"
+    return Judgement(
+        decision=decision,
+        reason=reason,
+        evidence=min(MOST_TOLD, pay_out(against)) if metrics else 0.0,
+        needed=needed,
+        findings=findings,
+    )
+
+
+def compare(evidence: Evidence, verb: str, candidate: str, stable: str) -> str:
+    """How often both do it, over the whole watch, or of late where that is much worse."""
+    whole = (evidence.candidate_bad, evidence.candidate_requests, evidence.stable_bad, evidence.stable_requests)
+    late = (
+        evidence.recent_candidate_bad,
+        evidence.recent_candidate,
+        evidence.recent_stable_bad,
+        evidence.recent_stable,
+    )
+    of_late = min(late[1], late[3]) >= 1 and _ratio(*late) > LATE_STANDS_OUT * max(1.0, _ratio(*whole))
+    x, n, y, m = late if of_late else whole
+    counts = f"({'about ' if of_late else ''}{x:,.0f} of {n:,.0f} against {y:,.0f} of {m:,.0f})"
+    when = "of late " if of_late else ""
+    if n <= 0 or m <= 0:
+        nothing = " and ".join(name for name, seen in ((candidate, n), (stable, m)) if seen <= 0)
+        return f"nothing was seen of {nothing} {counts}"
+    if y <= 0 and x <= 0:
+        return f"neither {candidate} nor {stable} {verb} {counts}"
+    if y <= 0:
+        return f"{when}{candidate} {verb} in {x / n:.2%}, {stable} never {counts}"
+    return f"{when}{candidate} {verb} {_times(_ratio(x, n, y, m))} as {stable} {counts}"
+
+
+def restarts_within(moments: Sequence[float], now: float, window: timedelta) -> int:
+    """How many of the moments, in seconds, lie within the window that ends now."""
+    return sum(0 <= now - moment <= window.total_seconds() for moment in moments)
+
+
+def _find(metric: JudgedMetric, payment: float, candidate: str, stable: str) -> MetricFinding:
+    """`payment` is what a bet on this metric must pay by itself, for each unit of its weight."""
+    missing = requests_needed(metric.evidence, metric.spec, metric.noise)
+    return MetricFinding(
+        metric=metric.name,
+        worse=min(MOST_TOLD, pay_out(log_worse(metric.evidence))),
+        worse_needed=payment / stake(metric.weight) if stake(metric.weight) > 0 else None,
+        fine=min(MOST_TOLD, pay_out(log_fine(metric.evidence))),
+        fine_needed=1 / metric.spec.beta,
+        requests_needed=None if missing is None else math.ceil(min(missing, 1e15)),
+        text=compare(metric.evidence, metric.verb, candidate, stable),
+    )
+
+
+def _times(ratio: float) -> str:
+    if abs(ratio - 1) < NEARLY_EQUAL:
+        return "as often"
+    return f"{ratio:,.1f} times as often" if ratio < TOLD_WHOLE else f"{ratio:,.0f} times as often"
+
+
+def _ratio(x: float, n: float, y: float, m: float) -> float:
+    if n <= 0 or m <= 0 or x <= 0:
+        return 0.0
+    return x / n / (y / m) if y > 0 else math.inf
+
+
+def _loudest(metrics: Sequence[JudgedMetric], findings: Sequence[MetricFinding]) -> str:
+    order = sorted(range(len(metrics)), key=lambda i: (-log_worse(metrics[i].evidence) - _weight(metrics[i]), i))
+    return findings[order[0]].text
+
+
+def _weight(metric: JudgedMetric) -> float:
+    return math.log(stake(metric.weight)) if stake(metric.weight) > 0 else -math.inf
+
+
+def _crash_loop(restarts: Restarts, candidate: str) -> str:
+    return (
+        f"{candidate} restarted {restarts.count} times within {format_duration(restarts.window)}; "
+        f"{restarts.limit} are allowed"
+    )
+
+
+def _sick(change: Change, usual: Noise, candidate: str, stable: str) -> str:
+    rate = change.recent_bad / change.recent_requests if change.recent_requests > 0 else 0.0
+    return (
+        f"{stable} itself is not well: {rate:.2%} of its requests are bad of late, {usual.rate:.2%} is usual; "
+        f"{candidate} cannot be judged by it. See to {stable} first, or decide about {candidate} yourself"
+    )
+
+
+def _still_needed(metrics: Sequence[JudgedMetric], findings: Sequence[MetricFinding]) -> str:
+    if not metrics:
+        return "no metric is judged; name at least one in the catalog"
+    open_ones = [
+        finding
+        for metric, finding in zip(metrics, findings, strict=True)
+        if log_fine(metric.evidence) < math.log(1 / metric.spec.beta)
+    ]
+    if not open_ones:
+        return "; ".join(finding.text for finding in findings)
+    return "; ".join(f"{finding.text}, {_missing(finding)}" for finding in open_ones)
+
+
+def _missing(finding: MetricFinding) -> str:
+    if finding.requests_needed is None:
+        return "which says nothing yet"
+    return f"about {finding.requests_needed:,} more requests are needed to call it good enough"
+
+
+def _told(log: float) -> str:
+    amount = pay_out(log)
+    return f"over {MOST_TOLD:,.0f}" if amount > MOST_TOLD else f"{amount:,.0f}"

@@ -1,0 +1,116 @@
+"""One cell measured: how often each rule rolls back, when, and how many bad requests it lets through."""
+
+import math
+import zlib
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+
+from analysis.dispersion import learn
+from benchmarks.judge_cells import Cell
+from benchmarks.judge_opponents import decide
+from benchmarks.judge_ours import judge
+from benchmarks.judge_world import Floats, draw, past
+from models.evidence import EvidenceSpec, Noise
+
+OURS = "holdfast"
+PASTS = 500
+"""Histories of a kind of cell; with more traces than that, several share one."""
+Z95 = 1.959963984540054
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Shares are of traces, `low` and `high` the ends of Wilson's 95% interval. Delays are minutes since the onset, of
+    those rolled back after it; `false` were rolled back before, or in a cell where nothing is worse.
+    """
+
+    rolled_back: float
+    low: float
+    high: float
+    false: float
+    median: float | None
+    p95: float | None
+    bad_served: float
+
+
+@dataclass(frozen=True)
+class Measured:
+    cell: Cell
+    traces: int
+    outcomes: dict[str, Outcome]
+    promoted: float
+    promoted_median: float | None
+    noise: float
+    burst: float
+
+
+def measure(cell: Cell, *, traces: int, seed: int, seconds: float, spec: EvidenceSpec) -> Measured:
+    rng = np.random.default_rng([seed, zlib.crc32(cell.name.encode())])
+    noises = _noises(_kind(cell), min(PASTS, traces), seed)
+    noises = tuple(noises[index % len(noises)] for index in range(traces))
+    drawn = draw(cell, rng, traces, seconds)
+    ours = judge(drawn, spec, noises)
+    readings = drawn.candidate_bad.shape[1]
+    served = np.cumsum(drawn.candidate_bad, axis=1)
+    minute = 60 / seconds
+
+    def outcome(ends: Floats) -> Outcome:
+        """Of readings, counted from 1, at which traces were rolled back; infinity: never."""
+        hit = np.isfinite(ends)
+        last = np.where(hit, ends, readings).astype(int)
+        late = ends[hit & (ends > cell.onset * minute)] / minute - cell.onset
+        low, high = wilson(int(hit.sum()), traces)
+        early = hit & ((ends <= cell.onset * minute) | cell.is_null)
+        return Outcome(
+            rolled_back=float(hit.mean()),
+            low=low,
+            high=high,
+            false=float(early.mean()),
+            median=float(np.median(late)) if late.size else None,
+            p95=float(np.quantile(late, 0.95)) if late.size else None,
+            bad_served=float(served[np.arange(traces), last - 1].mean()),
+        )
+
+    outcomes = {OURS: outcome(np.where(ours.rolled_back < readings, ours.rolled_back + 1, np.inf))}
+    for name, ends in decide(drawn, cell.rate).items():
+        outcomes[name] = outcome(ends * minute)
+    promoted = ours.promoted < readings
+    return Measured(
+        cell=cell,
+        traces=traces,
+        outcomes=outcomes,
+        promoted=float(promoted.mean()),
+        promoted_median=float(np.median(ours.promoted[promoted] + 1) / minute) if promoted.any() else None,
+        noise=float(np.median([each.own for each in noises])),
+        burst=float(np.median([each.burst for each in noises])),
+    )
+
+
+def wilson(hits: int, of: int) -> tuple[float, float]:
+    """Wilson's 95% interval of a share."""
+    share, spread = hits / of, Z95**2 / of
+    middle = (share + spread / 2) / (1 + spread)
+    half = Z95 / (1 + spread) * math.sqrt(share * (1 - share) / of + spread / (4 * of))
+    return max(0.0, middle - half), min(1.0, middle + half)
+
+
+def _kind(cell: Cell) -> Cell:
+    """The cell as its past saw it: what is worse or missing came later."""
+    return Cell(
+        name="",
+        traffic=cell.traffic,
+        share=cell.share,
+        rate=cell.rate,
+        noise=cell.noise,
+        rho=cell.rho,
+        swing=cell.swing,
+        history=cell.history,
+    )
+
+
+@cache
+def _noises(kind: Cell, count: int, seed: int) -> tuple[Noise, ...]:
+    rng = np.random.default_rng([seed, zlib.crc32(repr(kind).encode())])
+    return tuple(learn(past(kind, rng)) for _ in range(count))
