@@ -11,7 +11,7 @@ from analysis.metrics import add, increase_of, merged, quantile_ms
 from analysis.readings import both_since
 from analysis.trail import Trail
 from models.counters import Counters, MetricSnapshot
-from models.evidence import Comparison, Decision, Judgement
+from models.evidence import Comparison, Decision, Judgement, Noise, Pooled
 from models.evidence_trail import TrailSample
 from models.ids import Version
 from models.judgement import Outcome, QueryState, Verdict, VersionHealth, Watch, WatchProgress
@@ -27,6 +27,7 @@ class CanaryWatch:
     def __init__(self, watch: Watch, progress: WatchProgress) -> None:
         self._watch = watch
         self.progress = progress
+        self._earlier = _cut(watch.comparison)
         self._window: deque[tuple[timedelta, Counters, Counters]] = deque()
         self._trail = Trail(watch, progress.watched + progress.blind)
         self._samples: list[TrailSample] = []
@@ -44,7 +45,6 @@ class CanaryWatch:
             candidate = self._increase(before, snapshot, self._watch.candidate)
             stable = self._increase(before, snapshot, self._watch.stable)
             self._hold_against_its_past(candidate, elapsed)
-        self._compare(snapshot, elapsed)
         self._window.append((elapsed, candidate, stable))
         while sum((span for span, _, _ in self._window), timedelta()) - self._window[0][0] >= self._watch.judge.window:
             self._window.popleft()
@@ -54,6 +54,11 @@ class CanaryWatch:
         total = add(self.progress.total, candidate)
         queries = self._queried(measured or {})
         verdict = judge(self._watch.judge, window=recent, total=total, measured=queries)
+        of_stable = judge(self._watch.judge, window=beside, total=beside)
+        if of_stable.outcome is Outcome.UNHEALTHY:  # what it does is no measure, so nothing is weighed meanwhile
+            self._update(compared=None, uncompared=timedelta())
+        else:
+            self._compare(snapshot, elapsed)
         span = sum((span for span, _, _ in self._window), timedelta())
         self._update(
             watched=self.progress.watched + elapsed,
@@ -68,7 +73,7 @@ class CanaryWatch:
         )
         if before is not None:
             self._sample(snapshot.taken_at, elapsed, candidate, stable if self._watch.stable else None)
-        return self._decide(verdict, judge(self._watch.judge, window=beside, total=beside))
+        return self._decide(verdict, of_stable)
 
     def missed(self, problem: str, *, at: datetime, elapsed: timedelta) -> Verdict | None:
         """Account for a reading that failed."""
@@ -102,7 +107,7 @@ class CanaryWatch:
 
     @property
     def comparison(self) -> Comparison:
-        return self.progress.comparison or self._watch.comparison
+        return self.progress.comparison or self._earlier
 
     def _compare(self, snapshot: MetricSnapshot, elapsed: timedelta) -> None:
         """Weigh what both versions counted since they were last seen together."""
@@ -135,13 +140,14 @@ class CanaryWatch:
             self._update(change=change)
 
     def _decide(self, verdict: Verdict, of_stable: Verdict) -> Verdict | None:
+        if self._watch.usual:
+            turned_bad = self._alarm(self._watch.usual)
+            return self._concluded(Outcome.UNHEALTHY, turned_bad) if turned_bad else None
         judgement = self.progress.judgement
         if verdict.outcome is Outcome.UNHEALTHY:
             return self._carrying(verdict)
         if judgement and judgement.decision is Decision.ROLL_BACK:
             return self._concluded(Outcome.UNHEALTHY, judgement.reason)
-        if turned_bad := self._alarm():
-            return self._concluded(Outcome.UNHEALTHY, turned_bad)
         bake = self._watch.bake
         if bake is None or self.progress.watched < bake:
             return None
@@ -154,9 +160,9 @@ class CanaryWatch:
         reason = verdict.reason if judgement is None else f"{verdict.reason}; {_told(judgement)}"
         return self._carrying(verdict.model_copy(update={"reason": reason}))
 
-    def _alarm(self) -> str | None:
-        usual, spec = self._watch.usual, self._watch.judge.after_promotion.change
-        return alarm(self.progress.change, spec, usual, self._watch.candidate) if usual else None
+    def _alarm(self, usual: Noise) -> str | None:
+        spec = self._watch.judge.after_promotion.change
+        return alarm(self.progress.change, spec, usual, self._watch.candidate)
 
     def _give_up(self, reason: str) -> Verdict | None:
         bake = self._watch.bake
@@ -185,11 +191,20 @@ class CanaryWatch:
     def _update(self, **changes: object) -> None:
         self.progress = self.progress.model_copy(update=changes)
 
-    @staticmethod
-    def _increase(before: MetricSnapshot, after: MetricSnapshot, version: Version | None) -> Counters:
+    def _increase(self, before: MetricSnapshot, after: MetricSnapshot, version: Version | None) -> Counters:
         if version is None:
             return Counters()
-        return increase_of(version, before, after)
+        return increase_of(version, before, after, is_new=version == self._watch.candidate)
+
+
+def _cut(comparison: Comparison) -> Comparison:
+    """Without what was counted at the weight of the watch before, and not weighed yet: it had other shares."""
+    return comparison.model_copy(
+        update={
+            "errors": comparison.errors.model_copy(update={"pooled": Pooled()}),
+            "slow": comparison.slow.model_copy(update={"pooled": Pooled()}),
+        }
+    )
 
 
 def _proven(judgement: Judgement | None) -> bool:

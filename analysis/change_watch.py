@@ -22,6 +22,10 @@ RATIOS = ((1.3, 0.25), (1.8, 0.25), (3.0, 0.25), (6.0, 0.15), (20.0, 0.1))
 RECENT_MINUTES = 10.0
 STEADY = 1000.0
 MOST_COUNTED = 1e15
+FEWEST_REQUESTS = 100.0
+"""Of a rollout, before it tells anything of what is usual."""
+DEVIATIONS = 3.0
+"""How far above what was counted the usual number of bad requests may lie."""
 
 
 def learn_alone(history: Sequence[tuple[float, float]]) -> Noise:
@@ -34,15 +38,18 @@ def learn_alone(history: Sequence[tuple[float, float]]) -> Noise:
     return learn([Pair(n, x, STEADY * n, STEADY * n * rate) for n, x in history])
 
 
-def usual_after(comparison: Comparison, negligible: float) -> Noise:
-    """What is usual for a version that was promoted: what it and the stable one did meanwhile.
+def usual_after(comparison: Comparison, negligible: float) -> Noise | None:
+    """What is usual for a version that was promoted, by what it and the stable one did during the rollout.
 
-    Never below what is negligible: the few requests of a rollout do not show how rare bad ones really are.
+    The most that it may reasonably be: the few requests of a rollout do not show how rare bad ones really are, and a
+    rate that is taken for lower than it is would raise alarms without end. None where next to nothing was seen.
     """
     seen = comparison.errors
-    requests = seen.candidate_requests + seen.stable_requests
-    rate = (seen.candidate_bad + seen.stable_bad) / requests if requests > 0 else 0.0
-    return UNKNOWN.model_copy(update={"rate": max(negligible, rate)})
+    requests, bad = seen.candidate_requests + seen.stable_requests, seen.candidate_bad + seen.stable_bad
+    if requests < FEWEST_REQUESTS:
+        return None
+    most = (bad + DEVIATIONS * math.sqrt(bad + 1) + 1) / requests
+    return UNKNOWN.model_copy(update={"rate": max(negligible, most)})
 
 
 def alarm(change: Change, spec: ChangeSpec, usual: Noise, version: str) -> str | None:
@@ -51,7 +58,7 @@ def alarm(change: Change, spec: ChangeSpec, usual: Noise, version: str) -> str |
         return None
     rate = change.recent_bad / change.recent_requests if change.recent_requests > 0 else 0.0
     return (
-        f"{version} turned bad: {rate:.2%} of its requests fail of late, {usual.rate:.2%} is usual; "
+        f"{version} turned bad: {rate:.2%} of its requests fail of late, up to {usual.rate:.2%} is usual; "
         f"by chance alone this is said once in {format_duration(spec.alarm_every)}"
     )
 

@@ -29,17 +29,23 @@ def increase(before: Counters | None, after: Counters | None) -> Counters:
     )
 
 
-def increase_of(version: Version, before: MetricSnapshot, after: MetricSnapshot) -> Counters:
+def increase_of(version: Version, before: MetricSnapshot, after: MetricSnapshot, *, is_new: bool = True) -> Counters:
     """What a version counted between two snapshots; by instance or series where both know them.
 
-    So an instance that begins anew is told from the others, whose sum goes on. A part that was not there before counts
-    whole, as does a version; a part that is not there any more counts nothing. For `before`, use what `merged` keeps:
-    without, a part that was missing once would count whole when it is back.
+    So an instance that begins anew is told from the others, whose sum goes on. Of a version that `is_new` a part that
+    was not there before counts whole, as does the version. Of another it may have counted for weeks: then what appears
+    counts from now on, unless it has no requests, as a series of errors begins with the first one. A part that is not
+    there any more counts nothing. For `before`, use what `merged` keeps: without, a part that was missing once would
+    count whole when it is back.
     """
     earlier, later = before.parts.get(version), after.parts.get(version)
     if earlier is None or later is None:
-        return increase(before.versions.get(version), after.versions.get(version))
-    return Counters.total(increase(earlier.get(key), counted) for key, counted in later.items())
+        whole = before.versions.get(version)
+        return increase(whole, after.versions.get(version)) if whole or is_new else Counters()
+    appeared = {key for key in later if key not in earlier}
+    if is_new or not any(later[key].requests for key in appeared):
+        appeared = set()
+    return Counters.total(increase(earlier.get(key), later[key]) for key in later if key not in appeared)
 
 
 def merged(before: MetricSnapshot | None, after: MetricSnapshot) -> MetricSnapshot:

@@ -18,7 +18,7 @@ def both_since(
     """
     if before is None or stable is None or candidate not in after.versions or stable not in after.versions:
         return None
-    return increase_of(candidate, before, after), increase_of(stable, before, after)
+    return increase_of(candidate, before, after), increase_of(stable, before, after, is_new=False)
 
 
 def error_reading(seconds: float, candidate: Counters, stable: Counters) -> Reading:

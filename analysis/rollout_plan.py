@@ -84,6 +84,7 @@ def way_back(request: RolloutRequest, old: Version, reason: str, run_id: str) ->
             "reason": reason,
             "emergency": "",
             "at_once": True,
+            "automatic": True,
         }
     )
 

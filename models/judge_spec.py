@@ -138,7 +138,7 @@ class CompareSpec(Written):
 
 
 class AfterSpec(Written):
-    """How a promoted version is watched for as long as the old one is kept, by the rules and by its own past."""
+    """How a promoted version is watched for as long as the old one is kept: by what was usual during its rollout."""
 
     enabled: bool = Field(default=True, description="whether it is watched; one that turns bad is rolled back")
     margin: Percent = Field(default=50.0, description="bad requests up to so much more often than usual are no change")

@@ -30,6 +30,9 @@ class RolloutRequest(Payload):
     from_where: str = Field(default="", description="front door and host, like command@laptop")
     guard: GuardRules = GuardRules()
     emergency: str = Field(default="", description="a person's reason to go on in spite of a freeze or a cooldown")
+    automatic: bool = Field(
+        default=False, description="nobody waits for it, so it is patient with what does not answer"
+    )
     at_once: bool = Field(default=False, description="all traffic as soon as it is ready, without the catalog's steps")
 
 

@@ -15,6 +15,7 @@ from providers.roles import SecretResolver
 MOST_BYTES = 4 * 1024 * 1024
 
 _TRY_LATER = {httpx.codes.REQUEST_TIMEOUT, httpx.codes.TOO_EARLY, httpx.codes.TOO_MANY_REQUESTS}
+_MOST_DIGITS = 6  # of the seconds that a source asks to be left alone for
 _MOST_SHOWN = 200
 
 
@@ -47,7 +48,8 @@ class Answer:
         later = self.status in _TRY_LATER or self.status >= httpx.codes.INTERNAL_SERVER_ERROR
         if later:
             advice = "It is asked again later."
-        wish = timedelta(seconds=int(self._retry_after)) if self._retry_after.isdecimal() else None
+        seconds = self._retry_after[:_MOST_DIGITS] if self._retry_after.isdecimal() else None
+        wish = timedelta(seconds=int(seconds)) if seconds else None
         return ProviderError(
             f"{self.source} answers {self.status}: {self._beginning()}. {advice}",
             retryable=later,

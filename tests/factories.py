@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 from models.catalog import BlueGreenPlan, CanaryPlan, CanaryStep, RollingPlan, Service
 from models.deployment import Instance, ProcessDeployment
+from models.evidence import Comparison, Evidence
 from models.guard import Acquire, Holder, LeaseKind
 from models.ids import ServiceRef
 from models.judge_spec import AfterSpec, JudgeSpec
@@ -76,6 +77,12 @@ def an_instance(version: str, slot: int = 0) -> Instance:
 
 def healthy() -> Verdict:
     return Verdict(outcome=Outcome.HEALTHY, reason="every rule held over 100 requests", requests=100)
+
+
+def compared(verdict: Verdict, requests: int = 1000) -> Verdict:
+    """The same, of a watch that saw so many requests of the two versions, none of them bad."""
+    seen = Evidence(candidate_requests=requests / 2, stable_requests=requests / 2)
+    return verdict.model_copy(update={"comparison": Comparison(errors=seen)})
 
 
 def unhealthy() -> Verdict:

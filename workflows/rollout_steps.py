@@ -26,6 +26,7 @@ with workflow.unsafe.imports_passed_through():
         SetWeight,
         Step,
         Successor,
+        Waiting,
     )
     from workflows.interruption import InterruptedWorkError, unless
     from workflows.rollout_journal import Journal
@@ -147,10 +148,10 @@ class Steps:
     async def _until_followed(self, old: Version, *, watched: bool) -> None:
         """Until another rollout is to come next: one that people ask for, or the way back from what turned bad."""
         followed = self._orders.has_successor
-        if not watched:
+        usual = usual_after(self._watching.comparison, self._request.spec.rollout.judge.compare.negligible / 100)
+        if not watched or usual is None:
             await workflow.wait_condition(followed)
             return
-        usual = usual_after(self._watching.comparison, self._request.spec.rollout.judge.compare.negligible / 100)
         try:
             verdict = await unless(followed, self._watching.after_promotion(usual))
         except InterruptedWorkError:
@@ -161,10 +162,15 @@ class Steps:
             self._journal.note(f"{self._version} is not watched any more: {error.cause}")
             await workflow.wait_condition(followed)
             return
+        if followed():  # at the same moment, by people: they were told that theirs comes next
+            return
         reason = f"{self._version} is unhealthy after its promotion: {verdict.reason}"
-        self._journal.update(verdict=verdict)
+        request = way_back(self._request, old, reason, workflow.info().run_id)
+        self._orders.follow(Successor(request=request))
+        self._journal.update(
+            verdict=verdict, next=Waiting(request_id=request.id, version=old, requested_by=request.requested_by)
+        )
         self._journal.note(f"{reason}; {old} comes back")
-        self._orders.follow(Successor(request=way_back(self._request, old, reason, workflow.info().run_id)))
 
     async def _retire(self) -> None:
         old = self._old()

@@ -45,17 +45,18 @@ class World:
         self._spec = request.spec
         self._version = request.version
         self._asked = 0
+        self._first_look = READ if request.automatic else QUICK_READ
 
     async def traffic(self) -> TrafficSplit | None:
         found = await workflow.execute_activity_method(
             TrafficActivities.current,
             ReadTraffic(ref=self._ref, spec=self._spec.traffic),
-            **on(TaskQueue.TRAFFIC, QUICK_READ, "which version is stable?"),
+            **on(TaskQueue.TRAFFIC, self._first_look, "which version is stable?"),
         )
         return found.split
 
     async def instances(self, *, patiently: bool = True) -> Instances:
-        policy = READ if patiently else QUICK_READ
+        policy = READ if patiently else self._first_look
         return await workflow.execute_activity_method(
             DeployActivities.instances,
             ListInstances(ref=self._ref, spec=self._spec.deploy),

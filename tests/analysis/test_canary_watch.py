@@ -335,3 +335,49 @@ def test_ten_minutes_without_metrics_neither_promote_nor_abort() -> None:
 
     assert {verdict.outcome for verdict in verdicts if verdict} == {Outcome.INCONCLUSIVE}
     assert verdicts[:299] == [None] * 299
+
+
+def test_what_a_sick_stable_version_does_is_not_weighed() -> None:
+    sick = Beside(a_watch(bake=None, judge=LENIENT))
+    for _ in range(30):
+        sick.tick(candidate=(50, 2), stable=(50, 1))
+    before = sick.canary.comparison.errors
+    for _ in range(60):
+        sick.tick(candidate=(50, 2), stable=(50, 40))
+    during = sick.canary.comparison.errors
+    for _ in range(10):
+        sick.tick(candidate=(50, 2), stable=(50, 1))
+    after = sick.canary.comparison.errors
+
+    assert during.stable_bad - before.stable_bad < 40 * 5, "a window's worth, until it is known to be sick"
+    assert after.stable_bad - during.stable_bad < 10 + 40
+
+
+def test_what_was_not_weighed_at_one_weight_is_not_weighed_with_the_next() -> None:
+    first = Beside(a_watch(bake=None, judge=PATIENT))
+    for _ in range(3):
+        first.tick(candidate=(3, 0), stable=(400, 0))
+    pooled = first.canary.comparison.errors.pooled
+    carried = a_watch(bake=None, judge=LENIENT).model_copy(update={"comparison": first.canary.comparison})
+
+    assert pooled.candidate_requests > 0
+    assert CanaryWatch(carried, WatchProgress()).comparison.errors.pooled.candidate_requests == 0
+    assert CanaryWatch(carried, first.canary.progress).comparison.errors.pooled == pooled, "a worker that takes over"
+
+
+def test_an_instance_of_the_stable_version_that_appears_late_counts_from_then_on() -> None:
+    canary = CanaryWatch(a_watch(bake=60, judge=LENIENT), WatchProgress())
+    readings = ({"a": 100}, {"a": 110, "b": 5_000_000}, {"a": 120, "b": 5_000_010})
+    for number, reading in enumerate(readings):
+        parts = {name: Counters(requests=requests) for name, requests in reading.items()}
+        candidate = Counters(requests=10 * number)
+        canary.saw(
+            MetricSnapshot(
+                taken_at=WHEN,
+                versions={"v1": Counters.total(parts.values()), "v2": candidate},
+                parts={"v1": parts, "v2": {"c": candidate}},
+            ),
+            elapsed=TICK,
+        )
+
+    assert canary.comparison.errors.stable_requests == 10 + 20

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analysis.change_watch import is_changed, learn_alone, observe
-from models.evidence import Change, ChangeSpec, Noise
+from analysis.change_watch import is_changed, learn_alone, observe, usual_after
+from models.evidence import Change, ChangeSpec, Comparison, Evidence, Noise
 
 USUAL = Noise(rate=0.01, minutes=1440)
 SPEC = ChangeSpec()
@@ -73,3 +73,19 @@ def test_any_readings_leave_a_finite_watch_that_survives_json(seen: list[tuple[f
 
     assert all(math.isfinite(value) for value in change.sums)
     assert Change.model_validate_json(change.model_dump_json()) == change
+
+
+def a_comparison(requests: float, bad: float) -> Comparison:
+    return Comparison(errors=Evidence(candidate_requests=requests / 2, stable_requests=requests / 2, stable_bad=bad))
+
+
+def test_what_is_usual_is_the_most_that_a_rollout_leaves_possible() -> None:
+    assert usual_after(Comparison(), 0.005) is None
+    assert usual_after(a_comparison(99, 5), 0.005) is None
+    few, many, none = (usual_after(a_comparison(*seen), 0.005) for seen in ((200, 2), (200_000, 2000), (200_000, 0)))
+    assert few is not None
+    assert many is not None
+    assert none is not None
+    assert few.rate > 0.03
+    assert 0.01 < many.rate < 0.011
+    assert none.rate == 0.005

@@ -14,6 +14,7 @@ from tests.factories import (
     a_rolling_service,
     a_service,
     a_step,
+    compared,
     healthy,
     inconclusive,
     keeping,
@@ -74,6 +75,11 @@ async def _approve(_world: FakeWorld, handle: Handle) -> None:
 async def _abort_when_asked(_world: FakeWorld, handle: Handle) -> None:
     await until_phase(handle, Phase.AWAITING_APPROVAL)
     await handle.execute_update(Rollout.abort, ADA)
+
+
+def _turns_bad_afterwards(world: FakeWorld) -> None:
+    world.verdicts.extend([compared(healthy())] * 2)
+    world.held_verdicts.append(unhealthy())
 
 
 def _left_half_way(world: FakeWorld) -> None:
@@ -159,7 +165,7 @@ SCENARIOS: dict[str, Scenario | GuardScenario] = {
     "rolling-unhealthy": Scenario(_three_then_bad, request=a_request(spec=a_rolling_service(3))),
     "lapsed": Scenario(lambda world: world.lapse("watch")),
     "turned-bad-afterwards": Scenario(
-        prepare=lambda world: world.held_verdicts.append(unhealthy()),
+        prepare=_turns_bad_afterwards,
         request=a_request(spec=keeping(a_service(), timedelta(days=300), watched=True)),
     ),
     "kept": Scenario(request=a_request(spec=keeping(a_service(), timedelta(seconds=1)))),

@@ -54,7 +54,7 @@ def test_without_proof_in_time_a_person_is_asked(platform: Platform) -> None:
 
 @pytest.mark.full
 def test_a_version_that_turns_bad_after_its_promotion_makes_way_for_the_one_before(platform: Platform) -> None:
-    strategy = {"steps": [{"weight": "50%", "bake": "2s"}], "scale_down_delay": "5m"}
+    strategy = {"steps": [{"weight": "50%", "bake": "5s"}], "scale_down_delay": "5m"}
     shop = platform.shop(strategy=strategy)
     platform.deploy(shop, "v1")
     with platform.traffic(shop):
