@@ -156,6 +156,17 @@ async def test_a_refusal_is_said_and_whether_to_try_again(
     assert failure.value.retry_after == (timedelta(seconds=7) if reply.status == 429 else None)
 
 
+async def test_a_source_that_wants_to_be_left_alone_for_ages_is_asked_again_within_the_hour(
+    server: JsonServer, source: http_metrics.HttpMetrics
+) -> None:
+    server.answer = lambda asked: Reply(b"", 429, {"retry-after": "9" * 40})
+
+    with pytest.raises(ProviderError) as failure:
+        await source.snapshot(SHOP, a_spec(server), ["v1"])
+
+    assert failure.value.retry_after == timedelta(hours=1)
+
+
 async def test_an_answer_without_end_is_given_up_in_time(server: JsonServer, source: http_metrics.HttpMetrics) -> None:
     server.answer = lambda asked: Reply(b"{", slowly=True)
 
