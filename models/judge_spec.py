@@ -10,7 +10,7 @@ from models.evidence import ChangeSpec, EvidenceSpec
 from models.ids import Name
 from models.metric_sources import HttpMetrics, PrometheusMetrics
 from models.mistakes import MistakeError
-from models.quantities import Duration, Percent
+from models.quantities import Duration, Percent, format_duration
 from models.templates import check_placeholders
 
 
@@ -32,6 +32,7 @@ MetricsSpec = Annotated[
 
 
 _CERTAIN = 100.0
+_MOST_TICKS = 600  # each look adds them up
 _ALARM_EVERY_AT_LEAST = timedelta(hours=1)
 
 
@@ -185,6 +186,13 @@ class JudgeSpec(Written):
             raise ValueError("tick must lie between 100ms and 1m")
         if self.window < self.tick:
             raise ValueError("window must be at least one tick long")
+        longest = _MOST_TICKS * self.tick
+        if self.window > longest:
+            raise MistakeError(
+                f"window must hold at most {_MOST_TICKS} ticks; with this tick, {format_duration(longest)}",
+                at=("window",),
+                allowed=f"at most {_MOST_TICKS} ticks",
+            )
         return self
 
     @model_validator(mode="after")

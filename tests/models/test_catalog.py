@@ -204,3 +204,17 @@ def test_metrics_of_a_service_survive_the_wire(metrics: PrometheusMetrics | Http
     service = Service.model_validate(written_service(metrics=metrics.model_dump()))
 
     assert Service.model_validate_json(service.model_dump_json()).metrics == metrics
+
+
+@pytest.mark.parametrize(
+    ("tick", "window", "said"),
+    [
+        ("1s", "500ms", "at least one tick"),
+        ("1s", "601s", "at most 600 ticks; with this tick, 10m"),
+        ("90s", "2m", "tick must lie between"),
+    ],
+)
+def test_a_window_holds_one_tick_to_six_hundred(tick: str, window: str, said: str) -> None:
+    with pytest.raises(ValidationError, match=said):
+        JudgeSpec.model_validate({"tick": tick, "window": window})
+    assert JudgeSpec.model_validate({"tick": "1s", "window": "10m"}).window.total_seconds() == 600
