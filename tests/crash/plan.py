@@ -66,7 +66,8 @@ class CrashFolder:
         """Every attempt so far, in the order in which they were taken."""
         if not self._journal.exists():
             return []
-        return [Executed.model_validate_json(line) for line in self._journal.read_text().splitlines()]
+        whole, _, _ = self._journal.read_text().rpartition("\n")  # a line may be half written yet
+        return [Executed.model_validate_json(line) for line in whole.splitlines()]
 
     def executed(self, run_id: str) -> list[Executed]:
         """Every attempt so far at the activities of one run."""
