@@ -6,12 +6,12 @@ from datetime import datetime, timedelta
 
 from analysis.change_watch import alarm, observe
 from analysis.comparison import begun, compared, judged
-from analysis.judgement import Measured, judge, rule_seen
+from analysis.judgement import NOT_MEASURED, Measured, judge, rule_seen
 from analysis.metrics import add, increase_of, merged, quantile_ms
 from analysis.readings import both_since
 from analysis.trail import Trail
 from models.counters import Counters, MetricSnapshot
-from models.evidence import Comparison, Decision, Judgement, Noise, Pooled
+from models.evidence import Comparison, Decision, Judgement, Pooled
 from models.evidence_trail import TrailSample
 from models.ids import Version
 from models.judgement import Outcome, QueryState, Verdict, VersionHealth, Watch, WatchProgress
@@ -87,12 +87,11 @@ class CanaryWatch:
         return self._give_up(f"no metrics for {self.progress.blind.total_seconds():.0f} s: {problem}")
 
     def _queried(self, measured: Mapping[str, Measured]) -> dict[str, QueryState]:
-        states = self.progress.queries
-        return {
-            rule.name: rule_seen(states.get(rule.name, QueryState()), rule, measured[rule.name])
+        states, rules = self.progress.queries, self._watch.judge.queries
+        return states | {
+            rule.name: rule_seen(states.get(rule.name, NOT_MEASURED), rule, measured[rule.name])
+            for rule in rules
             if rule.name in measured
-            else states.get(rule.name, QueryState())
-            for rule in self._watch.judge.queries
         }
 
     def samples(self) -> tuple[TrailSample, ...]:
@@ -140,8 +139,9 @@ class CanaryWatch:
             self._update(change=change)
 
     def _decide(self, verdict: Verdict, of_stable: Verdict) -> Verdict | None:
-        if self._watch.usual:
-            turned_bad = self._alarm(self._watch.usual)
+        if usual := self._watch.usual:
+            change = self._watch.judge.after_promotion.change
+            turned_bad = alarm(self.progress.change, change, usual, self._watch.candidate)
             return self._concluded(Outcome.UNHEALTHY, turned_bad) if turned_bad else None
         judgement = self.progress.judgement
         if verdict.outcome is Outcome.UNHEALTHY:
@@ -159,10 +159,6 @@ class CanaryWatch:
             return self._give_up(judgement.reason if judgement else "the two versions could not be compared")
         reason = verdict.reason if judgement is None else f"{verdict.reason}; {_told(judgement)}"
         return self._carrying(verdict.model_copy(update={"reason": reason}))
-
-    def _alarm(self, usual: Noise) -> str | None:
-        spec = self._watch.judge.after_promotion.change
-        return alarm(self.progress.change, spec, usual, self._watch.candidate)
 
     def _give_up(self, reason: str) -> Verdict | None:
         bake = self._watch.bake

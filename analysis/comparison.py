@@ -23,17 +23,19 @@ def compared(
     comparison: Comparison, spec: CompareSpec, *, seconds: float, candidate: Counters, stable: Counters
 ) -> Comparison:
     """The comparison after both versions counted so much in so many seconds."""
-    errors = update(comparison.errors, error_reading(seconds, candidate, stable), spec.evidence, UNKNOWN)
+    evidence = spec.evidence
+    errors = update(comparison.errors, error_reading(seconds, candidate, stable), evidence, UNKNOWN)
     if spec.quantile is None:
         return comparison.model_copy(update={"errors": errors})
     reading = slow_reading(seconds, candidate, stable, comparison.slow_bound_ms)
-    slow = update(comparison.slow, reading, spec.evidence, UNKNOWN)
+    slow = update(comparison.slow, reading, evidence, UNKNOWN)
     return comparison.model_copy(update={"errors": errors, "slow": slow})
 
 
 def judged(comparison: Comparison, spec: CompareSpec, *, candidate: Version, stable: Version) -> Judgement:
     """What the evidence says. A metric that could not be read yet has no say either way."""
-    metrics = [JudgedMetric(name=ERRORS, verb="fails", spec=spec.evidence, evidence=comparison.errors)]
+    evidence = spec.evidence
+    metrics = [JudgedMetric(name=ERRORS, verb="fails", spec=evidence, evidence=comparison.errors)]
     if spec.quantile is not None:
-        metrics.append(JudgedMetric(name=SLOW, verb="is slow", spec=spec.evidence, evidence=comparison.slow))
-    return decide(metrics, alpha=spec.alpha / 100, candidate=candidate, stable=stable)
+        metrics.append(JudgedMetric(name=SLOW, verb="is slow", spec=evidence, evidence=comparison.slow))
+    return decide(metrics, alpha=evidence.alpha, candidate=candidate, stable=stable)

@@ -1,6 +1,10 @@
 """What a rollout came to, told from its state alone."""
 
+from datetime import datetime
+
+from models.evidence_trail import RolloutKey
 from models.ids import Version
+from models.record import RolloutRecord
 from models.rollout import Phase, RolloutResult, RolloutState
 
 
@@ -21,4 +25,28 @@ def result_of(state: RolloutState) -> RolloutResult:
         exposed_at=state.exposed_at,
         decided_at=state.decided_at,
         off_at=state.off_at if state.exposed_at else None,
+    )
+
+
+def record_of(
+    state: RolloutState, key: RolloutKey, *, started_at: datetime, ended_at: datetime | None
+) -> RolloutRecord:
+    """The rollout as its state shows it; who orders what, and why, is not in there."""
+    return RolloutRecord(
+        workflow_id=key.workflow_id,
+        run_id=key.run_id,
+        ref=state.ref,
+        version=state.version,
+        stable_before=state.stable,
+        strategy=state.strategy,
+        requested_by=state.requested_by,
+        phase=state.phase,
+        reason=state.reason,
+        started_at=started_at,
+        ended_at=ended_at,
+        exposed_at=state.exposed_at,
+        decided_at=state.decided_at,
+        off_at=state.off_at,
+        verdict=state.verdict,
+        timeline=state.timeline,
     )

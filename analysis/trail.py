@@ -4,8 +4,8 @@ from datetime import datetime, timedelta
 
 from analysis.metrics import add, quantile_ms
 from models.counters import Counters
-from models.evidence import Judgement
-from models.evidence_trail import MetricEvidence, TrailSample, VersionSample
+from models.evidence import Judgement, MetricEvidence
+from models.evidence_trail import TrailSample, VersionSample
 from models.judgement import Watch
 
 SAMPLES = 200
@@ -69,12 +69,6 @@ def _evidence(judgement: Judgement | None) -> tuple[MetricEvidence, ...]:
     if judgement is None:
         return ()
     return tuple(
-        MetricEvidence(
-            metric=finding.metric,
-            worse=finding.worse,
-            worse_needed=finding.worse_needed,
-            fine=finding.fine,
-            fine_needed=finding.fine_needed,
-        )
+        MetricEvidence.model_validate(finding.model_dump(include=set(MetricEvidence.model_fields)))
         for finding in judgement.findings
     )

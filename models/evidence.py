@@ -136,7 +136,7 @@ class Decision(StrEnum):
     GO_ON = "go_on"
 
 
-class MetricFinding(Payload):
+class MetricEvidence(Payload):
     """One metric's evidence. It is what a fair bet of 1 paid: 100 or more happens by chance once in 100 rollouts."""
 
     metric: str
@@ -144,6 +144,11 @@ class MetricFinding(Payload):
     worse_needed: float | None = Field(description="by this metric alone; None: it has no say against the candidate")
     fine: float = Field(description="that it is good enough")
     fine_needed: float
+
+
+class MetricFinding(MetricEvidence):
+    """The same in words, and what is still missing."""
+
     requests_needed: int | None = Field(
         default=None, description="how many more of the candidate show that it is good enough, if it is; None: unknown"
     )

@@ -5,6 +5,7 @@ from datetime import datetime
 from pydantic import Field
 
 from models.base import Payload
+from models.evidence import MetricEvidence
 from models.ids import Version
 from models.quantities import Percent
 
@@ -22,16 +23,6 @@ class VersionSample(Payload):
     requests: int | None = None
     bad: int | None = None
     p95_ms: float | None = None
-
-
-class MetricEvidence(Payload):
-    """Evidence on one metric at one moment: what a bet of 1 has become, at most a million."""
-
-    metric: str
-    worse: float = Field(description="that the candidate is worse")
-    worse_needed: float | None = Field(description="by this metric alone; None: it has no say against the candidate")
-    fine: float = Field(description="that it is good enough")
-    fine_needed: float
 
 
 class TrailSample(Payload):

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import pairwise
 
-from models.evidence_trail import MetricEvidence, TrailSample, VersionSample
+from models.evidence import MetricEvidence
+from models.evidence_trail import TrailSample, VersionSample
 from models.mistakes import MistakeError
 from models.quantities import parse_percent
 from models.record import RolloutRecord

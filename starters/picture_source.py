@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from temporalio.client import WorkflowQueryFailedError
 from temporalio.service import RPCError
 
+from analysis.rollout_result import record_of
 from models.evidence_trail import RolloutKey, TrailSample
 from models.ids import ServiceRef, rollout_id
 from models.record import RolloutRecord
@@ -63,7 +64,7 @@ async def source_of(session: Session, ref: ServiceRef, run_id: str) -> Source:
             shipped = await store.samples(key)
     except CommandError as error:
         trouble = f"The picture may be incomplete. {error}"
-    record = recorded if recorded and recorded.ended_at else await _seen(session, ref, run_id) or recorded
+    record = recorded if recorded and recorded.ended_at else await _seen(session, ref, key) or recorded
     if record is None:
         raise CommandError(
             trouble or f"Neither the records nor Temporal know the run {run_id} of {ref.service}.", Exit.UNREACHABLE
@@ -72,29 +73,12 @@ async def source_of(session: Session, ref: ServiceRef, run_id: str) -> Source:
     return Source(record, tuple(by_time[at] for at in sorted(by_time)), trouble)
 
 
-async def _seen(session: Session, ref: ServiceRef, run_id: str) -> RolloutRecord | None:
+async def _seen(session: Session, ref: ServiceRef, key: RolloutKey) -> RolloutRecord | None:
     """What Temporal knows of it; None where it does not answer, or no worker does."""
     try:
-        handle = await session.rollout(ref, run_id)
+        handle = await session.rollout(ref, key.run_id)
         description = await handle.describe(rpc_timeout=PATIENCE)
         state = await handle.query(Rollout.state, rpc_timeout=PATIENCE)
     except (CommandError, RPCError, WorkflowQueryFailedError):
         return None
-    return RolloutRecord(
-        workflow_id=handle.id,
-        run_id=run_id,
-        ref=state.ref,
-        version=state.version,
-        stable_before=state.stable,
-        strategy=state.strategy,
-        requested_by=state.requested_by,
-        phase=state.phase,
-        reason=state.reason,
-        started_at=description.start_time,
-        ended_at=description.close_time,
-        exposed_at=state.exposed_at,
-        decided_at=state.decided_at,
-        off_at=state.off_at,
-        verdict=state.verdict,
-        timeline=state.timeline,
-    )
+    return record_of(state, key, started_at=description.start_time, ended_at=description.close_time)

@@ -5,6 +5,8 @@ from datetime import datetime
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
+    from analysis.rollout_result import record_of
+    from models.evidence_trail import RolloutKey
     from models.record import ACCEPTED, AuditEntry, RolloutRecord, Verb
     from models.rollout import Instruction, RolloutRequest
     from workflows.bookkeeping import Bookkeeping
@@ -62,24 +64,7 @@ class RolloutBooks:
         self._audit = (*self._audit, entry)
 
     def _picture(self, ended_at: datetime | None) -> RolloutRecord:
-        info, state = workflow.info(), self._journal.state
-        return RolloutRecord(
-            workflow_id=info.workflow_id,
-            run_id=info.original_execution_run_id,
-            ref=state.ref,
-            version=state.version,
-            stable_before=state.stable,
-            strategy=state.strategy,
-            requested_by=state.requested_by,
-            note=self._request.reason,
-            phase=state.phase,
-            reason=state.reason,
-            started_at=info.start_time,
-            ended_at=ended_at,
-            exposed_at=state.exposed_at,
-            decided_at=state.decided_at,
-            off_at=state.off_at,
-            verdict=state.verdict,
-            timeline=state.timeline,
-            audit=self._audit,
-        )
+        info = workflow.info()
+        key = RolloutKey(workflow_id=info.workflow_id, run_id=info.original_execution_run_id)
+        seen = record_of(self._journal.state, key, started_at=info.start_time, ended_at=ended_at)
+        return seen.model_copy(update={"note": self._request.reason, "audit": self._audit})

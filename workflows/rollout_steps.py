@@ -61,7 +61,7 @@ class Steps:
         self._orders = orders
         self._undo = undo
         self._version = journal.state.version
-        self._watching = Watching(world, orders, journal, traffic)
+        self._watching = Watching(request, world, orders, journal, traffic)
 
     async def carry_out(self, step: Step) -> None:
         match step:
@@ -148,7 +148,7 @@ class Steps:
     async def _until_followed(self, old: Version, *, watched: bool) -> None:
         """Until another rollout is to come next: one that people ask for, or the way back from what turned bad."""
         followed = self._orders.has_successor
-        usual = usual_after(self._watching.comparison, self._request.spec.rollout.judge.compare.negligible / 100)
+        usual = usual_after(self._watching.comparison, self._request.spec.rollout.judge.compare.evidence.negligible)
         if not watched or usual is None:
             await workflow.wait_condition(followed)
             return

@@ -9,20 +9,23 @@ from temporalio.exceptions import ActivityError
 
 with workflow.unsafe.imports_passed_through():
     from models.evidence import Comparison, Noise
-    from models.judgement import Outcome, Verdict
-    from models.rollout import Phase
+    from models.judgement import Outcome, Verdict, Watch
+    from models.rollout import Phase, RolloutRequest
     from workflows.interruption import InterruptedWorkError, unless
     from workflows.rollout_journal import Journal
     from workflows.rollout_orders import Orders
     from workflows.rollout_stopping import RolloutStoppedError, stop_if_aborted
     from workflows.rollout_traffic import Traffic, lapse
-    from workflows.rollout_world import Wanted, World
+    from workflows.rollout_world import World
 
 
 class Watching:
     """Each method returns when the rollout may go on. All raise RolloutStoppedError and ActivityError."""
 
-    def __init__(self, world: World, orders: Orders, journal: Journal, traffic: Traffic) -> None:
+    def __init__(
+        self, request: RolloutRequest, world: World, orders: Orders, journal: Journal, traffic: Traffic
+    ) -> None:
+        self._request = request
         self._world = world
         self._orders = orders
         self._journal = journal
@@ -67,8 +70,7 @@ class Watching:
 
     async def after_promotion(self, usual: Noise) -> Verdict:
         """Watch the promoted version until it turns bad; to be cancelled."""
-        wanted = Wanted(stable=None, bake=None, lease=None, weight=100.0, comparison=Comparison(), usual=usual)
-        return await self._world.watch(wanted)
+        return await self._world.watch(self._asked(None).model_copy(update={"weight": 100.0, "usual": usual}))
 
     @property
     def comparison(self) -> Comparison:
@@ -98,20 +100,33 @@ class Watching:
         while True:
             self._began = workflow.now()
             try:
-                return await self._world.watch(self._wanted(bake, proof=proof))
+                return await self._world.watch(self._beside_stable(bake, proof=proof))
             except ActivityError as error:
                 why = lapse(error)
                 if why is None:
                     raise
             await self._traffic.again(why)
 
-    def _wanted(self, bake: timedelta | None, *, proof: bool) -> Wanted:
+    def _beside_stable(self, bake: timedelta | None, *, proof: bool) -> Watch:
         state = self._journal.state
-        return Wanted(
-            stable=state.stable,
+        return self._asked(bake).model_copy(
+            update={
+                "stable": state.stable,
+                "lease": self._traffic.lease,
+                "weight": state.weight,
+                "comparison": self._comparison,
+                "proof": proof,
+            }
+        )
+
+    def _asked(self, bake: timedelta | None) -> Watch:
+        """Of the candidate alone."""
+        spec = self._request.spec
+        return Watch(
+            ref=self._request.ref,
+            metrics=spec.metrics,
+            judge=spec.rollout.judge,
+            stable=None,
+            candidate=self._request.version,
             bake=bake,
-            lease=self._traffic.lease,
-            weight=state.weight,
-            comparison=self._comparison,
-            proof=proof,
         )

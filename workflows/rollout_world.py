@@ -1,6 +1,5 @@
 """The outside world as a rollout meets it: its service's instances, traffic and metrics, through activities."""
 
-from dataclasses import dataclass
 from datetime import timedelta
 
 from temporalio import workflow
@@ -9,7 +8,6 @@ with workflow.unsafe.imports_passed_through():
     from activities.deploys import DeployActivities
     from activities.traffic import TrafficActivities
     from models.deployment import Instances, ListInstances, ScaleVersion, StartVersion, StopVersion
-    from models.evidence import Comparison, Noise
     from models.fence import Fence
     from models.ids import Version
     from models.judgement import Verdict, Watch
@@ -19,19 +17,6 @@ with workflow.unsafe.imports_passed_through():
     from models.temporal_names import TaskQueue
     from models.traffic import Backend, ReadTraffic, RemoveTraffic, SetTraffic, TrafficSplit
     from workflows.policies import EFFECT, MUST_HAPPEN, QUICK_READ, READ, SLOW_EFFECT, WATCH, on
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """A watch as the step under way wants it; see `models.judgement.Watch`."""
-
-    stable: Version | None
-    bake: timedelta | None
-    lease: LeaseKey | None
-    weight: float
-    comparison: Comparison
-    proof: bool = False
-    usual: Noise | None = None
 
 
 class World:
@@ -123,25 +108,11 @@ class World:
             **on(TaskQueue.TRAFFIC, MUST_HAPPEN, "route the service no more"),
         )
 
-    async def watch(self, wanted: Wanted) -> Verdict:
+    async def watch(self, watch: Watch) -> Verdict:
         policy = WATCH.copy()
-        policy["heartbeat_timeout"] = max(timedelta(seconds=5), 3 * self._spec.rollout.judge.tick)
+        policy["heartbeat_timeout"] = max(timedelta(seconds=5), 3 * watch.judge.tick)
         return await workflow.execute_activity_method(
-            TrafficActivities.watch,
-            Watch(
-                ref=self._ref,
-                metrics=self._spec.metrics,
-                judge=self._spec.rollout.judge,
-                stable=wanted.stable,
-                candidate=self._version,
-                bake=wanted.bake,
-                lease=wanted.lease,
-                weight=wanted.weight,
-                comparison=wanted.comparison,
-                proof=wanted.proof,
-                usual=wanted.usual,
-            ),
-            **on(TaskQueue.TRAFFIC, policy, f"watch {self._version}"),
+            TrafficActivities.watch, watch, **on(TaskQueue.TRAFFIC, policy, f"watch {watch.candidate}")
         )
 
     def _fence(self) -> Fence:

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from models.evidence_trail import MetricEvidence, TrailSample, VersionSample
+from models.evidence import MetricEvidence
+from models.evidence_trail import TrailSample, VersionSample
 from models.record import RolloutRecord
 from models.rollout import Phase, TimelineEntry
 from pictures.figure import Form, draw

@@ -2,7 +2,8 @@
 
 from datetime import datetime, timedelta
 
-from models.evidence_trail import MetricEvidence, RolloutKey, TrailSample, VersionSample
+from models.evidence import MetricEvidence
+from models.evidence_trail import RolloutKey, TrailSample, VersionSample
 from tests.factories import WHEN
 
 KEY = RolloutKey(workflow_id="rollout/local/shop", run_id="run-1")

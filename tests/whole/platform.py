@@ -175,10 +175,9 @@ class Platform:
 
     def find(self, *words: str) -> psutil.Process | None:
         for process in self.processes():
-            with suppress(psutil.Error):
-                line = " ".join(process.cmdline())
-                if all(word in line for word in words) and "tether" not in line:
-                    return process
+            line = " ".join(words_of(process))
+            if all(word in line for word in words) and "tether" not in line:
+                return process
         return None
 
     def kill(self, *words: str) -> None:
