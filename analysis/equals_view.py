@@ -1,7 +1,6 @@
 """What equals taught, in words, and what that does not show."""
 
 import math
-from collections.abc import Sequence
 
 from analysis.equals import FEWEST_BAD, WHOLE_PAST, Standing, Sums, standing, watches_needed
 from models.equals import EqualsRate, EqualsReport
@@ -86,13 +85,15 @@ def _about_the_rate(rate: EqualsRate, promised: float) -> str | None:
             )
 
 
-def _noise_lines(noise: NoiseSpec) -> Sequence[str]:
+def _noise_lines(noise: NoiseSpec) -> list[str]:
     apart = math.sqrt(noise.own / _MINUTES_OF_A_WATCH)
-    lines = [f"own      {_number(noise.own)}  over an hour, the rates of two equal groups differ by some {apart:.0%}"]
-    told = "no burst of one group" if noise.burst <= 0 else "as many minutes' errors came at once in one group"
-    lines.append(f"burst    {_number(noise.burst)}  {told}")
-    lines.append(f"rate     {format_percent(noise.rate)}  of all requests were bad")
-    return lines
+    bursts = "as many minutes' errors came at once in one group" if noise.burst > 0 else "no burst of one group"
+    rows = (
+        ("own", _number(noise.own), f"over an hour, the rates of two equal groups differ by some {apart:.0%}"),
+        ("burst", _number(noise.burst), bursts),
+        ("rate", format_percent(noise.rate), "of all requests were bad"),
+    )
+    return [f"{name:<6} {value:>8}  {words}" for name, value, words in rows]
 
 
 def _from(report: EqualsReport) -> str:

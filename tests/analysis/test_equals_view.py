@@ -42,9 +42,9 @@ def test_a_report_reads_as_the_page_shows_it() -> None:
     assert report_lines(a_report()) == [
         "shop beside itself, by Prometheus, 1 pair of groups: 40,316 minutes, 80,514,233 requests, 805,870 of them bad",
         "",
-        "own      0.432  over an hour, the rates of two equal groups differ by some 8%",
-        "burst    2  as many minutes' errors came at once in one group",
-        "rate     0.00123%  of all requests were bad",
+        "own       0.432  over an hour, the rates of two equal groups differ by some 8%",
+        "burst         2  as many minutes' errors came at once in one group",
+        "rate   0.00123%  of all requests were bad",
         "",
         "For the catalog, in rollout.judge of the service:",
         "",

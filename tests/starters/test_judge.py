@@ -28,6 +28,7 @@ from tests.records.factories import a_record
 
 NOW = datetime.now(UTC).replace(second=0, microsecond=0)
 LABELS = '{app="{{service}}",version="{{version}}"}'
+PHASES = {"v1": Phase.PROMOTED, "v2": Phase.ROLLED_BACK}
 STEPS = [{"weight": "25%", "bake": "1h"}]
 
 
@@ -208,6 +209,8 @@ def test_what_cannot_be_meant_is_refused(home: Path, words: list[str], sentence:
 async def test_instances_of_a_version_teach_what_prometheus_remembers_of_them(home: Path, tmp_path: Path) -> None:
     instances = {name: counted(seed, 2 * 24 * 60, 1000, 0.3) for seed, name in enumerate("abcd")}
     past = openmetrics("v1", instances, NOW)
+    served = [(a_rollout(version, 99, version, "v0", phase), []) for version, phase in PHASES.items()]
+    await asyncio.to_thread(recorded, home, *served)
     async with running_prometheus(tmp_path / "prometheus", {}, past) as url:
         queries = {"requests": f"http_requests_total{LABELS}", "errors": f"http_errors_total{LABELS}"}
         written(tmp_path, {"provider": "prometheus", "url": url, **queries})
@@ -217,6 +220,7 @@ async def test_instances_of_a_version_teach_what_prometheus_remembers_of_them(ho
         written(tmp_path, {"provider": "prometheus", "url": url, **queries}, report["noise"])
         again = json.loads((await asyncio.to_thread(noise, *options)).stdout)
         other = await asyncio.to_thread(noise, "--version", "v2")
+        by_history = await asyncio.to_thread(noise, "--since", "1h", "--share", "50%")
         written(tmp_path, {"provider": "prometheus", "url": url, **queries, "instance_label": "app"})
         together = await asyncio.to_thread(noise, "--version", "v1")
 
@@ -227,5 +231,7 @@ async def test_instances_of_a_version_teach_what_prometheus_remembers_of_them(ho
     assert report["as_set"]["low"] > 0.01
     assert report["with_noise"]["rolled_back"] / report["with_noise"]["watches"] <= 0.01
     assert again["as_set"]["rolled_back"] / again["as_set"]["watches"] <= 0.01
+    assert "by Prometheus, 1 pair of groups: 60 minutes" in by_history.stdout
+    assert "60 minutes are little" in by_history.stderr
     assert "Prometheus remembers nothing of v2" in str(other.exception)
     assert "at no time did two instances of one version answer side by side (seen: shop)" in str(together.exception)
