@@ -2,7 +2,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 SETUP := .venv/.set-up
 
-.PHONY: setup demo test test-full crash check keeper exit-codes footprint pictures record format lock clean bench-rollouts bench-judge exposure
+.PHONY: setup demo test test-full crash check keeper exit-codes footprint pictures record format lock clean bench-rollouts bench-judge bench-equals exposure
 
 setup: $(SETUP)
 
@@ -59,6 +59,10 @@ bench-rollouts: setup
 # How often the judge is wrong and how soon it is right, beside other tools' rules; half an hour; `ARGS=--help`.
 bench-judge: setup
 	@$(BIN)/python -m benchmarks.judge $(ARGS)
+
+# How often equals are rolled back, by what is assumed and by what was learnt from them; six minutes; `ARGS=--help`.
+bench-equals: setup
+	@$(BIN)/python -m benchmarks.judge_equals $(ARGS)
 
 # Takes the pictures in docs/images/ from real rollouts; ui.png wants chromium.
 pictures: setup

@@ -11,7 +11,6 @@ from rich.console import Console
 from rich.text import Text
 
 from analysis.equals import (
-    FEWEST_BAD,
     Period,
     Standing,
     crossed_trials,
@@ -122,7 +121,8 @@ def _report(
 ) -> EqualsReport:
     spec, seen = compare.evidence, total(periods)
     progress("learning from what was read")
-    found = NoiseSpec.of(learnt(periods)) if seen.bad >= FEWEST_BAD else None
+    taught = learnt(periods)
+    found = NoiseSpec.of(taught) if taught.minutes > 0 else None
     count = sum(1 for period in periods for _ in watches(period))
 
     def measured(outcomes: Iterable[bool], how: str) -> EqualsRate:

@@ -17,6 +17,8 @@ from tests.factories import WHEN, a_blue_green_service, a_rolling_service, a_ser
 from tests.records.factories import a_record
 from tests.records.trails import a_sample
 
+COUNTED = st.integers(0, 10**9).map(float)
+
 
 def points(*counters: tuple[float, float | None], begins: float = 0.0) -> list[CounterPoint]:
     return [CounterPoint(begins + 60.0 * minute, *each) for minute, each in enumerate(counters)]
@@ -94,6 +96,31 @@ def test_groups_have_the_share_that_was_asked_for_and_are_not_too_many() -> None
     assert len(found) == MOST_GROUPS
     assert all(period.minutes[0].pair == Pair(300, 3, 9700, 97) for period in found)
     assert len({period.name for period in found}) == MOST_GROUPS
+
+
+@given(
+    st.dictionaries(
+        st.text("abc", min_size=1, max_size=3),
+        st.lists(st.builds(CounterPoint, st.integers(0, 20).map(lambda n: 60.0 * n), COUNTED, st.none() | COUNTED)),
+        max_size=6,
+    ),
+    st.floats(0.001, 1),
+)
+def test_whatever_was_counted_no_group_has_more_than_there_was(
+    instances: dict[str, list[CounterPoint]], share: float
+) -> None:
+    whole: dict[float, float] = {}
+    for points_of_one in instances.values():
+        for at, (requests, _) in dict(increases(points_of_one)).items():
+            whole[at] = whole.get(at, 0.0) + requests
+
+    for period in of_instances("v1", instances, share):
+        times = [minute.at for minute in period.minutes]
+        assert times == sorted(set(times))
+        for at, pair in period.minutes:
+            assert min(pair) >= 0
+            assert pair.bad <= pair.requests
+            assert pair.requests + pair.rest_requests == pytest.approx(whole[at])
 
 
 def test_an_instance_that_comes_later_is_beside_those_that_are_there_then() -> None:

@@ -227,6 +227,14 @@ def test_mistakes_in_noise_are_named_too(tmp_path: Path, noise: str, mistakes: l
     assert [line.partition(at)[2].removeprefix(".") for line in lines] == mistakes
 
 
+def test_a_label_that_prometheus_cannot_have_is_named(tmp_path: Path) -> None:
+    metrics = "{provider: prometheus, url: 'http://127.0.0.1:9090', requests: up, errors: up, instance_label: my-pod}"
+    line = line_of(tmp_path, VALID.replace("    traffic:", f"    metrics: {metrics}\n    traffic:"))
+
+    allowed = "a label's name, like instance or pod"
+    assert line.endswith(f'services.shop.metrics.instance_label: found "my-pod", allowed: {allowed}')
+
+
 def test_mistakes_in_where_metrics_come_from_are_named_too(tmp_path: Path) -> None:
     shop, other = "services.shop.metrics", "services.other.metrics"
     rules = "services.shop.rollout.judge.rules"

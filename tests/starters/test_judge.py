@@ -139,6 +139,18 @@ def test_noise_is_learnt_from_a_rollout_of_equals_and_its_block_is_for_the_catal
     assert "Only rollouts that were promoted" not in result.stderr
 
 
+def test_what_takes_long_says_on_a_terminal_what_it_does(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    a_night(home)
+    quiet = noise()
+    monkeypatch.setenv("FORCE_COLOR", "1")
+
+    told = noise()
+
+    assert "judging with what was learnt" in told.stderr
+    assert "judging" not in quiet.stderr
+    assert told.stdout == quiet.stdout
+
+
 def test_rollouts_that_were_promoted_count_as_equals_and_it_says_what_that_hides(home: Path) -> None:
     a_night(home)
     bad = a_rollout("2", 4, "v2", "v1-again", Phase.ROLLED_BACK)
@@ -209,8 +221,8 @@ def test_what_cannot_be_meant_is_refused(home: Path, words: list[str], sentence:
 async def test_instances_of_a_version_teach_what_prometheus_remembers_of_them(home: Path, tmp_path: Path) -> None:
     instances = {name: counted(seed, 2 * 24 * 60, 1000, 0.3) for seed, name in enumerate("abcd")}
     past = openmetrics("v1", instances, NOW)
-    served = [(a_rollout(version, 99, version, "v0", phase), []) for version, phase in PHASES.items()]
-    await asyncio.to_thread(recorded, home, *served)
+    served = [a_rollout(version, 99, version, "v0", phase) for version, phase in PHASES.items()]
+    await asyncio.to_thread(recorded, home, *((record, ()) for record in served))
     async with running_prometheus(tmp_path / "prometheus", {}, past) as url:
         queries = {"requests": f"http_requests_total{LABELS}", "errors": f"http_errors_total{LABELS}"}
         written(tmp_path, {"provider": "prometheus", "url": url, **queries})

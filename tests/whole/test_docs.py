@@ -31,6 +31,7 @@ RUN_ELSEWHERE = {
     "make test-full": "it runs what make test leaves out",
     "make exposure": "tests/whole/test_rollouts.py runs one of its canaries",
     "make bench-judge": "tests/benchmarks/test_judge.py runs a part of it",
+    "make bench-equals": "tests/benchmarks/test_judge_equals.py runs a part of it",
     "make crash": "make test runs a part of it",
     "make exit-codes": "tests/whole/test_exit_codes.py runs it",
     "holdfast judge noise shop": "tests/starters/test_judge.py runs it, as it needs days of a past",
