@@ -6,11 +6,13 @@ from datetime import datetime, timedelta
 
 from analysis.change_watch import alarm, observe
 from analysis.comparison import begun, compared, judged
+from analysis.crash_guard import crash_loop, looked
 from analysis.judgement import NOT_MEASURED, Measured, judge, rule_seen
 from analysis.metrics import add, increase_of, merged, quantile_ms
 from analysis.readings import both_since
 from analysis.trail import Trail
 from models.counters import Counters, MetricSnapshot
+from models.deployment import Instances
 from models.evidence import Comparison, Decision, Judgement, Pooled
 from models.evidence_trail import TrailSample
 from models.ids import Version
@@ -29,8 +31,13 @@ class CanaryWatch:
         self.progress = progress
         self._earlier = _cut(watch.comparison)
         self._window: deque[tuple[timedelta, Counters, Counters]] = deque()
-        self._trail = Trail(watch, progress.watched + progress.blind)
+        self._trail = Trail(watch, self._at)
         self._samples: list[TrailSample] = []
+
+    def looked(self, instances: Instances) -> None:
+        """Account for one look at the service's instances, to be done before the reading of the same moment."""
+        crashes, watch = self.progress.crashes, self._watch
+        self._update(crashes=looked(crashes, instances, candidate=watch.candidate, stable=watch.stable, at=self._at))
 
     def saw(
         self, snapshot: MetricSnapshot, measured: Mapping[str, Measured] | None = None, *, elapsed: timedelta
@@ -84,7 +91,9 @@ class CanaryWatch:
             problem=problem,
         )
         self._sample(at, elapsed, None, None)
-        return self._give_up(f"no metrics for {self.progress.blind.total_seconds():.0f} s: {problem}")
+        return self._crashed() or self._give_up(
+            f"no metrics for {self.progress.blind.total_seconds():.0f} s: {problem}"
+        )
 
     def _queried(self, measured: Mapping[str, Measured]) -> dict[str, QueryState]:
         states, rules = self.progress.queries, self._watch.judge.queries
@@ -93,6 +102,10 @@ class CanaryWatch:
             for rule in rules
             if rule.name in measured
         }
+
+    @property
+    def _at(self) -> timedelta:
+        return self.progress.watched + self.progress.blind
 
     def samples(self) -> tuple[TrailSample, ...]:
         """The samples that are due since this was last asked."""
@@ -143,6 +156,8 @@ class CanaryWatch:
             change = self._watch.judge.after_promotion.change
             turned_bad = alarm(self.progress.change, change, usual, self._watch.candidate)
             return self._concluded(Outcome.UNHEALTHY, turned_bad) if turned_bad else None
+        if crashed := self._crashed():
+            return crashed
         judgement = self.progress.judgement
         if verdict.outcome is Outcome.UNHEALTHY:
             return self._carrying(verdict)
@@ -159,6 +174,11 @@ class CanaryWatch:
             return self._give_up(judgement.reason if judgement else "the two versions could not be compared")
         reason = verdict.reason if judgement is None else f"{verdict.reason}; {_told(judgement)}"
         return self._carrying(verdict.model_copy(update={"reason": reason}))
+
+    def _crashed(self) -> Verdict | None:
+        spec = self._watch.judge.crash_loop
+        reason = crash_loop(self.progress.crashes, spec, self._watch.candidate, at=self._at)
+        return self._concluded(Outcome.UNHEALTHY, reason) if reason else None
 
     def _give_up(self, reason: str) -> Verdict | None:
         bake = self._watch.bake

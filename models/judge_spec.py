@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, FiniteFloat, model_validator
 
 from models.base import Written
+from models.crashes import CrashLoopSpec
 from models.evidence import ChangeSpec, EvidenceSpec
 from models.ids import Name
 from models.metric_sources import HttpMetrics, PrometheusMetrics
@@ -177,6 +178,7 @@ class JudgeSpec(Written):
         default=(ErrorRateRule(metric="error_rate", at_most=5.0),),
         min_length=1,
     )
+    crash_loop: CrashLoopSpec = CrashLoopSpec()
     compare: CompareSpec = CompareSpec()
     after_promotion: AfterSpec = AfterSpec()
 

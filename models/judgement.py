@@ -7,6 +7,8 @@ from pydantic import Field
 
 from models.base import Payload
 from models.counters import Counters, MetricSnapshot
+from models.crashes import Crashes
+from models.deployment import DeploySpec
 from models.evidence import Change, Comparison, Judgement, Noise
 from models.ids import ServiceRef, Version
 from models.judge_spec import JudgeSpec, MetricsSpec
@@ -67,6 +69,7 @@ class Watch(Payload):
     ref: ServiceRef
     metrics: MetricsSpec
     judge: JudgeSpec
+    deploy: DeploySpec | None = Field(default=None, description="where its instances are looked at; None: not at all")
     stable: Version | None
     candidate: Version
     bake: Duration | None
@@ -95,5 +98,6 @@ class WatchProgress(Payload):
     uncompared: Duration = Field(default=timedelta(0), description="time since then")
     judgement: Judgement | None = None
     change: Change = Change()
+    crashes: Crashes = Crashes()
     ticks: int = 0
     problem: str | None = Field(default=None, description="why the last tick saw nothing")

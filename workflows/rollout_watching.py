@@ -70,7 +70,8 @@ class Watching:
 
     async def after_promotion(self, usual: Noise) -> Verdict:
         """Watch the promoted version until it turns bad; to be cancelled."""
-        return await self._world.watch(self._asked(None).model_copy(update={"weight": 100.0, "usual": usual}))
+        promoted = {"weight": 100.0, "usual": usual, "deploy": None}
+        return await self._world.watch(self._asked(None).model_copy(update=promoted))
 
     @property
     def comparison(self) -> Comparison:
@@ -126,6 +127,7 @@ class Watching:
             ref=self._request.ref,
             metrics=spec.metrics,
             judge=spec.rollout.judge,
+            deploy=spec.deploy,
             stable=None,
             candidate=self._request.version,
             bake=bake,

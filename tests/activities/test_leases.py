@@ -92,7 +92,7 @@ def a_split(split: TrafficSplit, **leases: LeaseKey) -> SetTraffic:
 
 async def apply(keeper: FakeKeeper, asked: SetTraffic) -> LeaseState | None:
     """What became of the lease that was settled."""
-    activities = TrafficActivities({"envoy": Router(keeper.story)}, {}, keeper, FakeEvidenceLog())
+    activities = TrafficActivities({"envoy": Router(keeper.story)}, {}, {}, keeper, FakeEvidenceLog())
     settled = (await ActivityEnvironment().run(activities.apply, asked)).settled
     return settled.state if settled else None
 
@@ -100,7 +100,7 @@ async def apply(keeper: FakeKeeper, asked: SetTraffic) -> LeaseState | None:
 async def watch(
     keeper: FakeKeeper, lease: LeaseKey | None, control_plane: ControlPlane, bake: float | None = None
 ) -> Verdict:
-    activities = TrafficActivities({}, {"envoy": Source()}, keeper, FakeEvidenceLog(), still_wanted=control_plane)
+    activities = TrafficActivities({}, {"envoy": Source()}, {}, keeper, FakeEvidenceLog(), still_wanted=control_plane)
     judge = JudgeSpec(tick=timedelta(milliseconds=100), window=timedelta(seconds=1))
     asked = Watch(
         ref=SHOP,
@@ -163,7 +163,7 @@ async def test_a_lease_is_renewed_while_its_weight_takes_long_to_be_set() -> Non
     async def answers() -> bool:
         return True
 
-    activities = TrafficActivities({"envoy": SlowRouter([])}, {}, keeper, FakeEvidenceLog(), still_wanted=answers)
+    activities = TrafficActivities({"envoy": SlowRouter([])}, {}, {}, keeper, FakeEvidenceLog(), still_wanted=answers)
     await ActivityEnvironment().run(activities.apply, a_split(CANARY, lease=a_key(0.6)))
 
     assert keeper.story.count("renew") >= 4
