@@ -110,8 +110,7 @@ class TrafficActivities:
         versions = tuple(version for version in (watch.stable, watch.candidate) if version)
         canary = CanaryWatch(watch, _last_progress())
         rollout = _rollout()
-        before = time.monotonic()
-        next_look = before
+        before = due = next_look = time.monotonic()
         while True:
             now = time.monotonic()
             elapsed, before = timedelta(seconds=now - before), now
@@ -131,7 +130,8 @@ class TrafficActivities:
             self._evidence_log.add(rollout, canary.samples())
             if verdict:
                 return verdict
-            await _until(before + watch.judge.tick.total_seconds())
+            due = max(due + watch.judge.tick.total_seconds(), time.monotonic())
+            await _until(due)
 
     async def _look_at_instances(self, watch: Watch, canary: CanaryWatch) -> None:
         if watch.deploy is None:

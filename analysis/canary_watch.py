@@ -1,7 +1,7 @@
 """Watching a candidate tick by tick: what is known so far, and whether that is enough for a verdict."""
 
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from analysis.change_watch import alarm, observe
@@ -56,8 +56,8 @@ class CanaryWatch:
         while sum((span for span, _, _ in self._window), timedelta()) - self._window[0][0] >= self._watch.judge.window:
             self._window.popleft()
 
-        recent = _sum(counts for _, counts, _ in self._window)
-        beside = _sum(counts for _, _, counts in self._window)
+        recent = add(*(counts for _, counts, _ in self._window))
+        beside = add(*(counts for _, _, counts in self._window))
         total = add(self.progress.total, candidate)
         queries = self._queried(measured or {})
         verdict = judge(self._watch.judge, window=recent, total=total, measured=queries)
@@ -233,13 +233,6 @@ def _told(judgement: Judgement) -> str:
 
 def _sick(watch: Watch, of_stable: Verdict) -> str:
     return f"{watch.stable} itself is not well ({of_stable.reason}), so {watch.candidate} cannot be measured by it"
-
-
-def _sum(parts: Iterable[Counters]) -> Counters:
-    total = Counters()
-    for part in parts:
-        total = add(total, part)
-    return total
 
 
 def _health(counts: Counters, span: timedelta) -> VersionHealth:

@@ -4,9 +4,10 @@ https://www.envoyproxy.io/docs/envoy/latest/configuration/upstream/cluster_manag
 """
 
 import math
+import re
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -20,7 +21,15 @@ from providers.errors import ProviderError
 from providers.shared_reads import SharedReads
 
 _STATISTICS = "upstream_rq_total|upstream_rq_completed|upstream_rq_5xx|upstream_rq_time"
+# Prometheus' text format, with the labels in the order that Envoy gives them; no value of ours needs escaping.
+_LINE = re.compile(
+    r'envoy_cluster_(\w+)\{(?:envoy_response_code_class="(\w*)",)?envoy_cluster_name="([^"]*)"'
+    r'(?:,le="([^"]*)")?\} (\S+)',
+    re.ASCII,
+)
 _OURS = "[^.]+__[^.]+"
+_PAUSE = timedelta(milliseconds=50)
+"""Between two reads, so that a worker with hundreds of watches gathers them into a few."""
 _MOST_NAMED = 100
 """Clusters in one question; who needs more is given all of ours, as the question's length is limited."""
 
@@ -41,7 +50,7 @@ class EnvoyMetrics:
     def __init__(self, admin: HostPort) -> None:
         self._address = admin
         self._admin = EnvoyAdmin(admin)
-        self._reads = SharedReads(self._read)
+        self._reads = SharedReads(self._read, pause=_PAUSE)
 
     async def aclose(self) -> None:
         await self._admin.aclose()
@@ -91,13 +100,13 @@ class _Counted:
         self.requests = self.errors = 0
         self.buckets: list[tuple[float, int]] = []
 
-    def add(self, metric: str, labels: dict[str, str], value: float) -> None:
-        if metric == "upstream_rq_time_bucket" and "le" in labels:
-            self.buckets.append((float(labels["le"]), int(value)))
-        elif metric == "upstream_rq_completed":
-            self.requests = int(value)
-        elif metric == "upstream_rq_xx" and labels.get("envoy_response_code_class") == "5":
-            self.errors = int(value)
+    def add(self, sample: "_Sample") -> None:
+        if sample.metric == "upstream_rq_time_bucket" and sample.at_most:
+            self.buckets.append((float(sample.at_most), int(sample.value)))
+        elif sample.metric == "upstream_rq_completed":
+            self.requests = int(sample.value)
+        elif sample.metric == "upstream_rq_xx" and sample.response_class == "5":
+            self.errors = int(sample.value)
 
     def counters(self) -> Counters:
         # Envoy reads the two counters one after the other, while requests go on.
@@ -109,20 +118,27 @@ def _parse(text: str, wanted: AbstractSet[str]) -> dict[str, Counters]:
     """Of each cluster that is wanted and there. Raises ValueError for what is no sample of a cluster."""
     found: dict[str, _Counted] = {}
     for line in text.splitlines():
-        if not line or line.startswith("#"):
-            continue
-        metric, brace, rest = line.partition("{")
-        inside, end, value = rest.partition("} ")
-        if not (brace and end):
-            raise ValueError(f"a line reads {line[:100]!r}")
-        # No label of ours has a comma, a quote or a backslash in its value.
-        labels = {key: quoted[1:-1] for key, _, quoted in (label.partition("=") for label in inside.split(","))}
-        cluster = labels.get("envoy_cluster_name")
-        if cluster is None:
-            raise ValueError(f"a line without envoy_cluster_name: {line[:100]!r}")
-        if cluster in wanted:
-            found.setdefault(cluster, _Counted()).add(metric.removeprefix("envoy_cluster_"), labels, float(value))
+        if line and not line.startswith("#"):
+            sample = _sample(line)
+            if sample.cluster in wanted:
+                found.setdefault(sample.cluster, _Counted()).add(sample)
     return {cluster: counted.counters() for cluster, counted in found.items()}
+
+
+class _Sample(NamedTuple):
+    metric: str
+    response_class: str | None
+    cluster: str
+    at_most: str | None
+    value: float
+
+
+def _sample(line: str) -> _Sample:
+    match = _LINE.fullmatch(line)
+    if match is None:
+        raise ValueError(f"a line reads {line[:100]!r}")
+    metric, response_class, cluster, at_most, value = match.groups()
+    return _Sample(metric, response_class, cluster, at_most, float(value))
 
 
 def _histogram(cumulative: Sequence[tuple[float, int]]) -> LatencyHistogram:

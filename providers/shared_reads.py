@@ -1,7 +1,9 @@
 """Many who ask one source at about the same time share its answers."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Collection
+from datetime import timedelta
 from typing import Generic, TypeVar
 
 Key = TypeVar("Key")
@@ -16,8 +18,11 @@ class SharedReads(Generic[Key, Answer]):
     cancelled leaves the others their answer.
     """
 
-    def __init__(self, read: Callable[[frozenset[Key]], Awaitable[Answer]]) -> None:
+    def __init__(self, read: Callable[[frozenset[Key]], Awaitable[Answer]], *, pause: timedelta = timedelta()) -> None:
+        """`pause` passes at least between the beginnings of two reads."""
         self._read = read
+        self._pause = pause.total_seconds()
+        self._not_before = 0.0
         self._turn = asyncio.Lock()
         self._next: set[Key] = set()
         self._reading: asyncio.Task[Answer] | None = None
@@ -31,5 +36,9 @@ class SharedReads(Generic[Key, Answer]):
 
     async def _take_turn(self) -> Answer:
         async with self._turn:
+            now = time.monotonic()
+            if now < self._not_before:
+                await asyncio.sleep(self._not_before - now)
+            self._not_before = time.monotonic() + self._pause
             keys, self._next, self._reading = frozenset(self._next), set(), None
             return await self._read(keys)

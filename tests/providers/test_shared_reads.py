@@ -1,6 +1,8 @@
 """Many readers of one source."""
 
 import asyncio
+import time
+from datetime import timedelta
 
 import pytest
 
@@ -74,3 +76,17 @@ async def test_a_read_that_fails_fails_for_all_and_the_next_is_made_anew() -> No
 
     assert [type(each) for each in failures] == [LookupError, LookupError]
     assert await reads.get(["c"]) == 2
+
+
+async def test_two_reads_begin_a_pause_apart_and_who_waits_for_it_shares() -> None:
+    source = Source()
+    source.let_go.set()
+    pause = timedelta(milliseconds=50)
+    reads = SharedReads(source.read, pause=pause)
+    before = time.monotonic()
+    await reads.get(["a"])
+
+    answers = await asyncio.gather(*(reads.get([key]) for key in "abc"))
+
+    assert answers == [2, 2, 2]
+    assert time.monotonic() - before >= pause.total_seconds()
