@@ -38,18 +38,20 @@ def learn_alone(history: Sequence[tuple[float, float]]) -> Noise:
     return learn([Pair(n, x, STEADY * n, STEADY * n * rate) for n, x in history])
 
 
-def usual_after(comparison: Comparison, negligible: float) -> Noise | None:
+def usual_after(comparison: Comparison, negligible: float, noise: Noise = UNKNOWN) -> Noise | None:
     """What is usual for a version that was promoted, by what it and the stable one did during the rollout.
 
     The most that it may reasonably be: the few requests of a rollout do not show how rare bad ones really are, and a
     rate that is taken for lower than it is would raise alarms without end. None where next to nothing was seen.
+    `noise` is that of two groups beside each other: what befalls both alike does not show in it, and shows to a watch
+    that has nothing to compare with, so that never less is taken than is assumed without any past.
     """
     seen = comparison.errors
     requests, bad = seen.candidate_requests + seen.stable_requests, seen.candidate_bad + seen.stable_bad
     if requests < FEWEST_REQUESTS:
         return None
     most = (bad + DEVIATIONS * math.sqrt(bad + 1) + 1) / requests
-    return UNKNOWN.model_copy(update={"rate": max(negligible, most)})
+    return noise.model_copy(update={"own": max(noise.own, UNKNOWN.own), "rate": max(negligible, most)})
 
 
 def alarm(change: Change, spec: ChangeSpec, usual: Noise, version: str) -> str | None:

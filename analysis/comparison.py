@@ -24,7 +24,7 @@ def compared(
 ) -> Comparison:
     """The comparison after both versions counted so much in so many seconds."""
     evidence = spec.evidence
-    errors = update(comparison.errors, error_reading(seconds, candidate, stable), evidence, UNKNOWN)
+    errors = update(comparison.errors, error_reading(seconds, candidate, stable), evidence, spec.error_noise)
     if spec.quantile is None:
         return comparison.model_copy(update={"errors": errors})
     reading = slow_reading(seconds, candidate, stable, comparison.slow_bound_ms)
@@ -35,7 +35,8 @@ def compared(
 def judged(comparison: Comparison, spec: CompareSpec, *, candidate: Version, stable: Version) -> Judgement:
     """What the evidence says. A metric that could not be read yet has no say either way."""
     evidence = spec.evidence
-    metrics = [JudgedMetric(name=ERRORS, verb="fails", spec=evidence, evidence=comparison.errors)]
+    errors = JudgedMetric(name=ERRORS, verb="fails", spec=evidence, noise=spec.error_noise, evidence=comparison.errors)
+    metrics = [errors]
     if spec.quantile is not None:
         metrics.append(JudgedMetric(name=SLOW, verb="is slow", spec=evidence, evidence=comparison.slow))
     return decide(metrics, alpha=evidence.alpha, candidate=candidate, stable=stable)

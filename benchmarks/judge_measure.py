@@ -1,6 +1,5 @@
 """One cell measured: how often each rule rolls back, when, and how many bad requests it lets through."""
 
-import math
 import zlib
 from dataclasses import dataclass
 from functools import cache
@@ -8,6 +7,7 @@ from functools import cache
 import numpy as np
 
 from analysis.dispersion import learn
+from analysis.equals import wilson
 from benchmarks.judge_cells import Cell
 from benchmarks.judge_opponents import decide
 from benchmarks.judge_ours import judge
@@ -17,7 +17,6 @@ from models.evidence import EvidenceSpec, Noise
 OURS = "holdfast"
 PASTS = 500
 """Histories of a kind of cell; with more traces than that, several share one."""
-Z95 = 1.959963984540054
 
 
 @dataclass(frozen=True)
@@ -86,14 +85,6 @@ def measure(cell: Cell, *, traces: int, seed: int, seconds: float, spec: Evidenc
         noise=float(np.median([each.own for each in noises])),
         burst=float(np.median([each.burst for each in noises])),
     )
-
-
-def wilson(hits: int, of: int) -> tuple[float, float]:
-    """Wilson's 95% interval of a share."""
-    share, spread = hits / of, Z95**2 / of
-    middle = (share + spread / 2) / (1 + spread)
-    half = Z95 / (1 + spread) * math.sqrt(share * (1 - share) / of + spread / (4 * of))
-    return max(0.0, middle - half), min(1.0, middle + half)
 
 
 def _kind(cell: Cell) -> Cell:

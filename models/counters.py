@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from itertools import accumulate, pairwise
+from typing import NamedTuple
 
 from pydantic import Field
 
@@ -61,3 +62,11 @@ class MetricSnapshot(Payload):
     left_out: tuple[str, ...] = Field(
         default=(), description="sentences about what the source gave that are no counters, and so not in here"
     )
+
+
+class CounterPoint(NamedTuple):
+    """The counters of one instance at a moment, in seconds since the epoch. No errors are known before the first."""
+
+    at: float
+    requests: float
+    errors: float | None

@@ -7,7 +7,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, FiniteFloat, model_
 
 from models.base import Written
 from models.crashes import CrashLoopSpec
-from models.evidence import ChangeSpec, EvidenceSpec
+from models.evidence import UNKNOWN, ChangeSpec, EvidenceSpec, Noise
 from models.ids import Name
 from models.metric_sources import HttpMetrics, PrometheusMetrics
 from models.mistakes import MistakeError
@@ -88,6 +88,47 @@ class QueryRule(Written):
 Rule = Annotated[ErrorRateRule | LatencyRule | QueryRule, Field(discriminator="metric")]
 
 
+def _some(value: float) -> float:
+    if value <= 0:
+        raise MistakeError("is not above 0", allowed="a number above 0")
+    return value
+
+
+def _some_percent(value: float) -> float:
+    if value <= 0:
+        raise MistakeError("is not above 0%", allowed="above 0%")
+    return value
+
+
+class NoiseSpec(Written):
+    """How much the errors of equals differ by themselves, as `holdfast judge noise` learns it and writes it down."""
+
+    own: FiniteFloat = Field(
+        ge=0, description="long-run variance of the difference of two groups' relative error rates, per minute"
+    )
+    burst: FiniteFloat = Field(
+        default=0.0,
+        ge=0,
+        description="the largest burst of one group that was no accident, in minutes' worth of errors",
+    )
+    rate: Annotated[Percent, AfterValidator(_some_percent)] = Field(description="the share of requests that failed")
+    minutes: Annotated[FiniteFloat, AfterValidator(_some)] = Field(description="how much was looked at")
+
+    @classmethod
+    def of(cls, noise: Noise) -> "NoiseSpec":
+        """As it is written down: nobody knows noise to more than three digits."""
+        numbers = {**noise.model_dump(), "rate": 100 * noise.rate}
+        return cls.model_validate({name: _short(value) for name, value in numbers.items()})
+
+    @property
+    def noise(self) -> Noise:
+        return Noise.model_validate({**self.model_dump(), "rate": self.rate / 100})
+
+
+def _short(value: float) -> float:
+    return float(f"{value:.3g}")
+
+
 class CompareSpec(Written):
     """How the candidate is held against the stable version beside it. docs/judgement.md helps to choose."""
 
@@ -113,6 +154,9 @@ class CompareSpec(Written):
         description="before promotion the version must be shown to be good enough, while both have traffic; without "
         "proof the bake is extended by up to `patience`, then a person is asked",
     )
+    noise: NoiseSpec | None = Field(
+        default=None, description="what equals do by themselves, as `holdfast judge noise` learnt it; else assumed"
+    )
 
     @model_validator(mode="after")
     def _is_a_bet(self) -> "CompareSpec":
@@ -133,6 +177,11 @@ class CompareSpec(Written):
             beta=self.beta / 100,
             negligible=self.negligible / 100,
         )
+
+    @property
+    def error_noise(self) -> Noise:
+        """Of errors alone: that of slow requests is assumed, as nothing learns it."""
+        return self.noise.noise if self.noise else UNKNOWN
 
     @property
     def quantile(self) -> float | None:

@@ -1,5 +1,6 @@
 """Where the figures come from that judge a version, besides Envoy itself."""
 
+import re
 from datetime import timedelta
 from typing import Annotated, Literal
 
@@ -14,6 +15,15 @@ from models.templates import BaseUrl, JMESPath, PromQL, UrlTemplate
 def _a_timeout(value: timedelta) -> timedelta:
     if not timedelta(milliseconds=100) <= value <= timedelta(seconds=30):
         raise MistakeError("a timeout lies between 100ms and 30s", allowed="100ms to 30s")
+    return value
+
+
+_LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
+
+
+def _a_label(value: str) -> str:
+    if not _LABEL.fullmatch(value):
+        raise MistakeError(f"{value!r} is no label of Prometheus", allowed="a label's name, like instance or pod")
     return value
 
 
@@ -39,6 +49,9 @@ class PrometheusMetrics(Written):
     errors: PromQL = Field(description="the counters of those that failed")
     latency: PromQL | None = Field(default=None, description="the _bucket series of a histogram of response times")
     latency_unit: LatencyUnit = Field(default="seconds", description="what the histogram's le counts in")
+    instance_label: Annotated[str, AfterValidator(_a_label)] = Field(
+        default="instance", description="the label that tells a version's instances apart; `holdfast judge noise` asks"
+    )
     token: Token = None
     timeout: Timeout = timedelta(seconds=3)
 

@@ -1,12 +1,13 @@
-"""What Prometheus answers to an instant query.
+"""What Prometheus answers to a query of now, or of a range of time.
 
-https://prometheus.io/docs/prometheus/latest/querying/api/#instant-queries
+https://prometheus.io/docs/prometheus/latest/querying/api/
 """
 
 import hashlib
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from itertools import pairwise
@@ -50,7 +51,25 @@ class Series(BaseModel):
         return short(json.dumps(self.metric, ensure_ascii=False))
 
 
+class PastSeries(BaseModel):
+    """One series and its values over time; none for a native histogram."""
+
+    model_config = ConfigDict(frozen=True)
+
+    metric: dict[str, str] = {}
+    values: list[tuple[float, str]] = []
+
+    def points(self) -> Iterator[tuple[float, float]]:
+        """Moments in seconds and values, without what is no number of requests."""
+        for at, text in self.values:
+            with suppress(ValueError):
+                value = float(text)
+                if math.isfinite(value) and value >= 0:
+                    yield at, value
+
+
 _SERIES = TypeAdapter(list[Series])
+_PAST = TypeAdapter(list[PastSeries])
 _SCALAR = TypeAdapter(tuple[float, float])
 
 
@@ -72,6 +91,10 @@ class Result:
                 retryable=False,
             )
         return self._content(_SERIES)
+
+    def past(self) -> list[PastSeries]:
+        """Raises ProviderError for what are not the values of series over time."""
+        return self._content(_PAST)
 
     def scalar(self) -> float:
         return self._content(_SCALAR)[1]

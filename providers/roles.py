@@ -1,11 +1,12 @@
 """The roles that the outside world plays. Every adapter of a role passes the role's shared tests."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from typing import Protocol
 
 from pydantic import SecretStr
 
-from models.counters import MetricSnapshot
+from models.counters import CounterPoint, MetricSnapshot
 from models.deployment import DeploySpec, Instance
 from models.fence import Fence
 from models.ids import ServiceRef, Version
@@ -112,6 +113,17 @@ class MetricSource(Protocol):
 
     async def measure(self, ref: ServiceRef, spec: MetricsSpec, query: str, version: Version) -> float | None:
         """What one query says of a version now; None when it says nothing. Raises ProviderError."""
+        ...
+
+
+class MetricHistory(Protocol):
+    async def instances(
+        self, ref: ServiceRef, spec: MetricsSpec, version: Version, begins: datetime, ends: datetime, progress: Progress
+    ) -> Mapping[str, Sequence[CounterPoint]]:
+        """The counters of each instance of a version, a minute apart, in order; empty where none was there.
+
+        Raises ProviderError, also where the source does not tell instances apart.
+        """
         ...
 
 

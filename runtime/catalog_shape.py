@@ -129,7 +129,7 @@ class Shape:
         if isinstance(options := found.get("anyOf"), list):
             # One kind of value, or nothing: what may stand there is that one kind.
             kinds = [kind for kind in map(_mapping, options) if kind.get("type") != "null"]
-            found = {**kinds[0], **found} if len(kinds) == 1 else found
+            found = {**self._at(dict(kinds[0])).schema, **found} if len(kinds) == 1 else found
         return Shape(found, self.definitions)
 
 

@@ -13,8 +13,9 @@ from providers.envoy_router import EnvoyRouter
 from providers.http_metrics import HttpMetrics
 from providers.lease_ledger import LeaseLedger
 from providers.process_deployer import ProcessDeployer
+from providers.prometheus_history import PrometheusHistory
 from providers.prometheus_metrics import PrometheusMetrics
-from providers.roles import Deployer, LeaseKeeper, MetricSource, Progress, TrafficRouter
+from providers.roles import Deployer, LeaseKeeper, MetricHistory, MetricSource, Progress, TrafficRouter
 from records.evidence_spool import FOLDER, EvidenceSpool, SampleStore, ship
 from records.roles import EvidenceLog, Recorder
 from runtime.envoy_admin import envoy_admin
@@ -60,6 +61,13 @@ class Adapters:
         for source in (envoy, prometheus, http):
             self._opened.push_async_callback(source.aclose)
         return {"envoy": envoy, "prometheus": prometheus, "http": http}
+
+    @cached_property
+    def metric_histories(self) -> Mapping[str, MetricHistory]:
+        """Of those sources that remember instances."""
+        prometheus = PrometheusHistory(partial(resolve_secrets, environ=os.environ))
+        self._opened.push_async_callback(prometheus.aclose)
+        return {"prometheus": prometheus}
 
     @cached_property
     def lease_keeper(self) -> LeaseKeeper:

@@ -148,7 +148,8 @@ class Steps:
     async def _until_followed(self, old: Version, *, watched: bool) -> None:
         """Until another rollout is to come next: one that people ask for, or the way back from what turned bad."""
         followed = self._orders.has_successor
-        usual = usual_after(self._watching.comparison, self._request.spec.rollout.judge.compare.evidence.negligible)
+        compare = self._request.spec.rollout.judge.compare
+        usual = usual_after(self._watching.comparison, compare.evidence.negligible, compare.error_noise)
         if not watched or usual is None:
             await workflow.wait_condition(followed)
             return

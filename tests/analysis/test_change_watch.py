@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analysis.change_watch import is_changed, learn_alone, observe, usual_after
-from models.evidence import Change, ChangeSpec, Comparison, Evidence, Noise
+from models.evidence import UNKNOWN, Change, ChangeSpec, Comparison, Evidence, Noise
 
 USUAL = Noise(rate=0.01, minutes=1440)
 SPEC = ChangeSpec()
@@ -89,3 +89,18 @@ def test_what_is_usual_is_the_most_that_a_rollout_leaves_possible() -> None:
     assert few.rate > 0.03
     assert 0.01 < many.rate < 0.011
     assert none.rate == 0.005
+
+
+def test_what_is_usual_wanders_as_was_learnt_and_never_less_than_assumed() -> None:
+    seen = a_comparison(200_000, 2000)
+    wild, still = Noise(own=3.0, burst=2.0, rate=0.2, minutes=600), Noise(own=0.0, rate=0.2, minutes=600)
+
+    usual, calm, assumed = (usual_after(seen, 0.005, noise) for noise in (wild, still, UNKNOWN))
+
+    assert assumed == usual_after(seen, 0.005)
+    assert usual
+    assert calm
+    assert assumed
+    assert (usual.own, usual.burst) == (3.0, 2.0)
+    assert calm.own == assumed.own == UNKNOWN.own
+    assert usual.rate == calm.rate == assumed.rate

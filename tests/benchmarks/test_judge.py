@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from analysis.dispersion import learn
+from analysis.equals import wilson
 from analysis.evidence import Reading, log_fine, log_worse, update
 from benchmarks.judge import main
 from benchmarks.judge_cells import Cell, cells
-from benchmarks.judge_measure import wilson
 from benchmarks.judge_opponents import is_high
 from benchmarks.judge_ours import judge
 from benchmarks.judge_world import Traces, as_read, draw, past

@@ -20,7 +20,16 @@ from models.catalog import (
 from models.deployment import HttpReadiness, ProcessDeployment
 from models.freezes import FreezeSpec
 from models.guard import GuardSpec, RestartBudget
-from models.judge_spec import AfterSpec, CompareSpec, EnvoyMetrics, ErrorRateRule, JudgeSpec, LatencyRule, QueryRule
+from models.judge_spec import (
+    AfterSpec,
+    CompareSpec,
+    EnvoyMetrics,
+    ErrorRateRule,
+    JudgeSpec,
+    LatencyRule,
+    NoiseSpec,
+    QueryRule,
+)
 from models.metric_sources import HttpMetrics, PrometheusMetrics
 from models.quantities import DURATION_RULE, parse_duration
 from models.traffic import EnvoyTraffic
@@ -43,6 +52,7 @@ SECTIONS: dict[str, tuple[type[BaseModel], ...]] = {
     "`services.<name>.rollout.steps[]`": (CanaryStep,),
     "`services.<name>.rollout.judge`": (JudgeSpec,),
     "`services.<name>.rollout.judge.compare`": (CompareSpec,),
+    "`services.<name>.rollout.judge.compare.noise`": (NoiseSpec,),
     "`services.<name>.rollout.judge.after_promotion`": (AfterSpec,),
     "`services.<name>.rollout.judge.rules[]`": (ErrorRateRule, LatencyRule),
     "`services.<name>.rollout.judge.rules[]`, by query": (QueryRule,),

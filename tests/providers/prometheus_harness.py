@@ -15,12 +15,16 @@ from tests.providers.envoy_harness import eventually, free_address
 
 
 @asynccontextmanager
-async def running_prometheus(folder: Path, targets: Mapping[HostPort, str]) -> AsyncIterator[str]:
-    """Yield where it answers. `targets` are addresses, each with the path that it shows its metrics at."""
+async def running_prometheus(folder: Path, targets: Mapping[HostPort, str], past: str = "") -> AsyncIterator[str]:
+    """Yield where it answers. `targets` are addresses, each with the path that it shows its metrics at; `past` is what
+    it remembers, in the format of OpenMetrics.
+    """
     program = shutil.which("prometheus")
     if program is None:
         pytest.skip("prometheus is not installed; Debian's package prometheus has it")
     folder.mkdir()
+    if past:
+        _remembered(folder, past)
     jobs = [
         {"job_name": f"job-{number}", "metrics_path": path, "static_configs": [{"targets": [address]}]}
         for number, (address, path) in enumerate(targets.items())
@@ -46,3 +50,9 @@ async def _ready(http: httpx.AsyncClient, address: HostPort) -> bool:
         return (await http.get(f"http://{address}/-/ready")).status_code == httpx.codes.OK
     except httpx.TransportError:
         return False
+
+
+def _remembered(folder: Path, past: str) -> None:
+    (folder / "past.txt").write_text(past)
+    backfill = ["promtool", "tsdb", "create-blocks-from", "openmetrics", str(folder / "past.txt"), str(folder / "data")]
+    subprocess.run(backfill, check=True, capture_output=True, timeout=120)

@@ -198,6 +198,35 @@ services:
 """
 
 
+@pytest.mark.parametrize(
+    ("noise", "mistakes"),
+    [
+        (
+            "{own: .inf, burst: -1, rate: 1, minutes: many}",
+            [
+                "own: is no value that can be used; put it in quotes if it is text",
+                "burst: found -1, allowed: a number, 0 or more",
+                "rate: found 1, allowed: a percentage like 5%",
+                'minutes: found "many", allowed: a number',
+            ],
+        ),
+        (
+            "{own: 1, rate: 1%, minute: 5}",
+            ["minute: unknown key, did you mean minutes? Allowed: own, burst, rate, minutes"],
+        ),
+        ("{own: 1, rate: 0%, minutes: 5}", ['rate: found "0%", allowed: above 0%']),
+        ("{own: 1, rate: 1%, minutes: 0}", ["minutes: found 0, allowed: a number above 0"]),
+        ("{own: 1}", ["rate: missing, allowed: a percentage like 5%", "minutes: missing, allowed: a number"]),
+        ("5", [": found 5, allowed: a block with the keys own, burst, rate, minutes"]),
+    ],
+)
+def test_mistakes_in_noise_are_named_too(tmp_path: Path, noise: str, mistakes: list[str]) -> None:
+    lines = lines_of(written(tmp_path, VALID + f"      judge: {{compare: {{noise: {noise}}}}}\n"))
+    at = "services.shop.rollout.judge.compare.noise"
+
+    assert [line.partition(at)[2].removeprefix(".") for line in lines] == mistakes
+
+
 def test_mistakes_in_where_metrics_come_from_are_named_too(tmp_path: Path) -> None:
     shop, other = "services.shop.metrics", "services.other.metrics"
     rules = "services.shop.rollout.judge.rules"

@@ -33,6 +33,8 @@ RUN_ELSEWHERE = {
     "make bench-judge": "tests/benchmarks/test_judge.py runs a part of it",
     "make crash": "make test runs a part of it",
     "make exit-codes": "tests/whole/test_exit_codes.py runs it",
+    "holdfast judge noise shop": "tests/starters/test_judge.py runs it, as it needs days of a past",
+    "holdfast judge noise shop --rollout 1f0c9a3e": "so does it this one",
     "make pictures": "it changes the pages' own pictures",
 }
 """Commands that run long, and who runs them."""

@@ -49,6 +49,24 @@ def test_a_version_whose_instances_end_is_rolled_back_though_nobody_sends_a_requ
     assert platform.instances(shop.name) == {"v1": 2}
 
 
+def test_a_rollout_of_one_artefact_under_two_names_is_learnt_from(platform: Platform) -> None:
+    shop = platform.shop(steps=[{"weight": "50%", "bake": "4s"}])
+    platform.deploy(shop, "v1")
+    with platform.traffic(shop):
+        platform.deploy(shop, "v2")
+    (newest, _) = json.loads(platform.order("history", shop, "--json").stdout)["rollouts"]
+
+    words = ("--rollout", newest["run_id"][:13], "--json", "--catalog", str(shop.catalog))
+    run = platform.run("judge", "noise", shop.name, *words)
+
+    assert run.returncode == 0, run.stdout + run.stderr
+    learnt = json.loads(run.stdout)
+    assert learnt["periods"][0].startswith("v2 beside v1 on ")
+    assert learnt["requests"] > 20
+    assert learnt["noise"] is None
+    assert "noise is not learnt from fewer than 30" in learnt["doubts"][0]
+
+
 def test_without_proof_in_time_a_person_is_asked(platform: Platform) -> None:
     shop = platform.shop(steps=[{"weight": "50%", "bake": "1s"}], compare={"proof": True}, patience="2s")
     platform.deploy(shop, "v1")
