@@ -104,7 +104,6 @@ class TrafficActivities:
 
     async def _watch(self, watch: Watch) -> Verdict:
         source = self._metric_sources[watch.metrics.provider]
-        versions = tuple(version for version in (watch.stable, watch.candidate) if version)
         canary = CanaryWatch(watch, _last_progress())
         rollout = _rollout()
         before = time.monotonic()
@@ -113,7 +112,7 @@ class TrafficActivities:
             elapsed, before = timedelta(seconds=now - before), now
             try:
                 async with heartbeating(canary.progress):
-                    snapshot = await source.snapshot(watch.ref, watch.metrics, versions)
+                    snapshot = await source.snapshot(watch.ref, watch.metrics, watch.groups)
                     measured = await _measured(source, watch)
                 verdict = canary.saw(snapshot, measured, elapsed=elapsed)
                 metrics_read(watch.metrics.provider, missed=False)
