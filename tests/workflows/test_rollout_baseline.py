@@ -189,9 +189,9 @@ async def test_a_promotion_ordered_as_it_starts_leaves_nothing_of_it(bench: Benc
     assert world.effects == ["start v2", "scale v1~baseline to 2", "traffic v2=100", "stop v1~baseline", "stop v1"]
 
 
-async def test_it_goes_before_the_old_version_is_kept(bench: Bench) -> None:
+async def test_it_goes_before_the_old_version_is_kept(fresh_bench: Bench) -> None:
     world = FakeWorld()
-    handle = await bench.start(world, a_request(spec=beside_a_baseline(keeping(a_service()))))
+    handle = await fresh_bench.start(world, a_request(spec=beside_a_baseline(keeping(a_service()))))
     result = await handle.result()
     steps = (await state(handle)).steps
 
@@ -202,7 +202,7 @@ async def test_it_goes_before_the_old_version_is_kept(bench: Bench) -> None:
     assert stopped.ended_at <= kept.started_at
 
 
-async def test_a_cancellation_while_it_is_stopped_leaves_neither_it_nor_the_old_version(real_bench: Bench) -> None:
+async def test_a_cancellation_while_it_is_stopped_leaves_neither_it_nor_the_old_version(real_fresh_bench: Bench) -> None:
     world = FakeWorld()
     world.endless.add("stop v1~baseline")
     spec = keeping(a_service(a_step(10, bake=0.1)), timedelta(days=300))
