@@ -202,7 +202,7 @@ async def test_it_goes_before_the_old_version_is_kept(fresh_bench: Bench) -> Non
     assert stopped.ended_at <= kept.started_at
 
 
-async def test_a_cancellation_while_it_is_stopped_leaves_neither_it_nor_the_old_version(real_fresh_bench: Bench) -> None:
+async def test_a_cancellation_while_it_is_stopped_leaves_neither_it_nor_the_old_version(real_bench: Bench) -> None:
     world = FakeWorld()
     world.endless.add("stop v1~baseline")
     spec = keeping(a_service(a_step(10, bake=0.1)), timedelta(days=300))
