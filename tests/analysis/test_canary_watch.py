@@ -401,7 +401,10 @@ def test_of_a_baseline_its_versions_counters_are_read_too() -> None:
 def test_a_candidate_that_does_as_its_baseline_does_is_not_worse_though_the_stable_version_never_fails() -> None:
     canary = CanaryWatch(BASELINE_WATCH, WatchProgress())
     verdicts = [beside(canary, second, (100, 3), (100, 3), (800, 0)) for second in range(1, 120)]
+    against_stable = CanaryWatch(BASELINE_WATCH.model_copy(update={"stable": "v1"}), WatchProgress())
+    found = [beside(against_stable, second, (100, 3), (100, 3), (800, 0)) for second in range(1, 120)]
 
+    assert next(verdict for verdict in found if verdict).outcome is Outcome.UNHEALTHY
     assert not any(verdicts)
     assert canary.progress.judgement is not None
     assert canary.progress.judgement.evidence < 10

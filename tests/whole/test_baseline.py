@@ -3,6 +3,8 @@
 import asyncio
 import json
 
+import httpx
+import pytest
 from temporalio.client import Client
 
 from models.ids import ServiceRef
@@ -44,6 +46,32 @@ def test_a_bad_version_is_taken_back_and_its_baseline_with_it(platform: Platform
     assert platform.instances(shop.name) == {"v1": 2}
     assert split_of(platform, shop) == ALL_TO_V1
     assert drawn["samples"] >= 3
+
+
+@pytest.mark.full
+def test_a_version_that_is_bad_only_while_it_is_cold_passes_beside_a_baseline_and_not_otherwise(
+    platform: Platform,
+) -> None:
+    steps, lenient = [{"weight": "50%", "bake": "10s"}], [{"metric": "error_rate", "at_most": "90%"}]
+    warm = platform.shop(steps=steps, rules=lenient)
+    fresh = platform.shop(steps=steps, rules=lenient, compare=BASELINE)
+    for shop in (warm, fresh):
+        platform.deploy(shop, "v10")
+    until(lambda: all(is_warm(shop) for shop in (warm, fresh)), "both to be warm", within=60)
+    with platform.traffic(warm):
+        beside_stable = platform.deploy(warm, "v11", expect=1)
+    with platform.traffic(fresh):
+        beside_baseline = platform.deploy(fresh, "v11")
+
+    assert "v11 fails in" in beside_stable["reason"]
+    assert "v10 never" in beside_stable["reason"]
+    assert beside_baseline["outcome"] == "promoted"
+
+
+def is_warm(shop: Shop) -> bool:
+    """Customers of a cold one would meet an error in 40 calls, but for once in 7,000 times."""
+    with httpx.Client(base_url=shop.url, trust_env=False) as customer:
+        return all(customer.get("/").is_success for _ in range(40))
 
 
 def test_what_a_rollout_ended_by_force_left_is_cleared_away_and_the_weight_is_taken_back(platform: Platform) -> None:
