@@ -107,7 +107,6 @@ class TrafficActivities:
 
     async def _watch(self, watch: Watch) -> Verdict:
         source = self._metric_sources[watch.metrics.provider]
-        versions = tuple(version for version in (watch.stable, watch.candidate) if version)
         canary = CanaryWatch(watch, _last_progress())
         rollout = _rollout()
         before = due = next_look = time.monotonic()
@@ -119,7 +118,7 @@ class TrafficActivities:
                     if now >= next_look:
                         next_look = now + INSTANCES_EVERY.total_seconds()
                         await self._look_at_instances(watch, canary)
-                    snapshot = await source.snapshot(watch.ref, watch.metrics, versions)
+                    snapshot = await source.snapshot(watch.ref, watch.metrics, watch.groups)
                     measured = await _measured(source, watch)
                 verdict = canary.saw(snapshot, measured, elapsed=elapsed)
                 metrics_read(watch.metrics.provider, missed=False)

@@ -15,7 +15,7 @@ from models.counters import Counters, MetricSnapshot
 from models.deployment import Instances
 from models.evidence import Comparison, Decision, Judgement, Pooled
 from models.evidence_trail import TrailSample
-from models.ids import Version
+from models.ids import Group, group_words, is_baseline, version_of
 from models.judgement import Outcome, QueryState, Verdict, VersionHealth, Watch, WatchProgress
 
 
@@ -126,7 +126,7 @@ class CanaryWatch:
         spec, candidate, stable = self._watch.judge.compare, self._watch.candidate, self._watch.stable
         if not spec.enabled or stable is None:
             return
-        past = snapshot.versions.get(stable)
+        past = snapshot.versions.get(version_of(stable))
         comparison = begun(self.comparison, spec, past.latency if past else None)
         since = self.progress.compared or self.progress.last
         took = self.progress.uncompared + elapsed
@@ -141,7 +141,7 @@ class CanaryWatch:
             comparison=comparison,
             compared=None,
             uncompared=timedelta(),
-            judgement=judged(comparison, spec, candidate=candidate, stable=stable),
+            judgement=judged(comparison, spec, candidate=candidate, stable=group_words(stable)),
         )
 
     def _hold_against_its_past(self, candidate: Counters, elapsed: timedelta) -> None:
@@ -207,10 +207,10 @@ class CanaryWatch:
     def _update(self, **changes: object) -> None:
         self.progress = self.progress.model_copy(update=changes)
 
-    def _increase(self, before: MetricSnapshot, after: MetricSnapshot, version: Version | None) -> Counters:
-        if version is None:
+    def _increase(self, before: MetricSnapshot, after: MetricSnapshot, group: Group | None) -> Counters:
+        if group is None:
             return Counters()
-        return increase_of(version, before, after, is_new=version == self._watch.candidate)
+        return increase_of(group, before, after, is_new=group == self._watch.candidate or is_baseline(group))
 
 
 def _cut(comparison: Comparison) -> Comparison:
@@ -232,7 +232,8 @@ def _told(judgement: Judgement) -> str:
 
 
 def _sick(watch: Watch, of_stable: Verdict) -> str:
-    return f"{watch.stable} itself is not well ({of_stable.reason}), so {watch.candidate} cannot be measured by it"
+    measure = group_words(watch.stable) if watch.stable else "the stable version"
+    return f"{measure} itself is not well ({of_stable.reason}), so {watch.candidate} cannot be measured by it"
 
 
 def _health(counts: Counters, span: timedelta) -> VersionHealth:

@@ -8,12 +8,12 @@ from datetime import timedelta
 
 from models.crashes import Crashes, CrashLoopSpec
 from models.deployment import Instances
-from models.ids import Version
+from models.ids import Group, Version
 from models.quantities import format_duration
 
 
 def looked(
-    crashes: Crashes, instances: Instances, *, candidate: Version, stable: Version | None, at: timedelta
+    crashes: Crashes, instances: Instances, *, candidate: Version, stable: Group | None, at: timedelta
 ) -> Crashes:
     """After one look at all instances of the service, `at` so much time since the watch began."""
     alive, beside = _named(instances, candidate), _named(instances, stable)
@@ -33,7 +33,7 @@ def crash_loop(crashes: Crashes, spec: CrashLoopSpec, version: Version, *, at: t
     return None
 
 
-def _named(instances: Instances, version: Version | None) -> tuple[str, ...]:
+def _named(instances: Instances, version: Group | None) -> tuple[str, ...]:
     named = (f"{one.name}@{one.started_at:%d%H%M%S%f}" for one in instances.instances if one.version == version)
     return tuple(sorted(named))
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from models.counters import Counters, LatencyHistogram, MetricSnapshot
-from models.ids import Version
+from models.ids import Group
 
 MOST_PARTS_KEPT = 400
 """Of one version, those included that have gone: instances come and go for as long as a watch lasts, and what is kept
@@ -31,7 +31,7 @@ def increase(before: Counters | None, after: Counters | None) -> Counters:
     )
 
 
-def increase_of(version: Version, before: MetricSnapshot, after: MetricSnapshot, *, is_new: bool = True) -> Counters:
+def increase_of(version: Group, before: MetricSnapshot, after: MetricSnapshot, *, is_new: bool = True) -> Counters:
     """What a version counted between two snapshots; by instance or series where both know them.
 
     So an instance that begins anew is told from the others, whose sum goes on. Of a version that `is_new` a part that

@@ -133,6 +133,11 @@ class CompareSpec(Written):
     """How the candidate is held against the stable version beside it. docs/judgement.md helps to choose."""
 
     enabled: bool = Field(default=True, description="whether the two are compared at all, beside the rules")
+    against: Literal["stable", "baseline"] = Field(
+        default="stable",
+        description="the stable version's own instances; or, in a canary, as many fresh ones of it as the candidate "
+        "has, with as much traffic",
+    )
     delta: Percent = Field(
         default=0.0, description="a version up to so much worse than the stable one is not called worse"
     )

@@ -10,7 +10,7 @@ from models.counters import Counters, MetricSnapshot
 from models.crashes import Crashes
 from models.deployment import DeploySpec
 from models.evidence import Change, Comparison, Judgement, Noise
-from models.ids import ServiceRef, Version
+from models.ids import Group, ServiceRef, Version, version_of
 from models.judge_spec import JudgeSpec, MetricsSpec
 from models.keeper import LeaseKey
 from models.quantities import Duration, Percent
@@ -70,7 +70,7 @@ class Watch(Payload):
     metrics: MetricsSpec
     judge: JudgeSpec
     deploy: DeploySpec | None = Field(default=None, description="where its instances are looked at; None: not at all")
-    stable: Version | None
+    stable: Group | None = Field(description="what it is compared with: the stable version, or its baseline")
     candidate: Version
     bake: Duration | None
     lease: LeaseKey | None = None
@@ -78,6 +78,12 @@ class Watch(Payload):
     comparison: Comparison = Field(default=Comparison(), description="what earlier watches of the rollout found")
     proof: bool = Field(default=False, description="healthy takes evidence that the candidate is good enough")
     usual: Noise | None = Field(default=None, description="what the candidate, promoted by now, is held against")
+
+    @property
+    def groups(self) -> tuple[Group, ...]:
+        """Whose counters are read. Beside a baseline its version's, as only those have a past."""
+        beside = (self.stable, version_of(self.stable)) if self.stable else ()
+        return tuple(dict.fromkeys((*beside, self.candidate)))
 
 
 class WatchProgress(Payload):

@@ -12,7 +12,7 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from models.counters import Counters, LatencyHistogram, MetricSnapshot
-from models.ids import ServiceRef, Version
+from models.ids import Group, ServiceRef, Version
 from models.judge_spec import MetricsSpec
 from models.quantities import HostPort
 from providers.envoy_admin import EnvoyAdmin, not_envoy
@@ -59,7 +59,7 @@ class EnvoyMetrics:
         self,
         ref: ServiceRef,
         spec: MetricsSpec,  # noqa: ARG002 - the role's signature; there is nothing to choose
-        versions: Sequence[Version],
+        versions: Sequence[Group],
     ) -> MetricSnapshot:
         names = {stat_name(ref, version): version for version in versions}
         if not names:

@@ -112,7 +112,7 @@ class Watching:
         state = self._journal.state
         return self._asked(bake).model_copy(
             update={
-                "stable": state.stable,
+                "stable": state.baseline or state.stable,
                 "lease": self._traffic.lease,
                 "weight": state.weight,
                 "comparison": self._comparison,

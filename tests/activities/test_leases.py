@@ -126,6 +126,15 @@ async def test_a_weight_is_armed_before_it_is_set_and_counted_from_when_it_is() 
     assert lease.undo.backends == BACKENDS
 
 
+async def test_what_a_baseline_has_is_taken_back_with_the_candidates_weight() -> None:
+    keeper = FakeKeeper()
+    split = CANARY.model_copy(update={"baseline": 10.0})
+
+    await apply(keeper, a_split(split, lease=a_key(30)))
+
+    assert keeper.armed[0].undo.split.weights() == {"v1": 100.0}
+
+
 async def test_a_weight_is_not_set_where_it_cannot_be_armed() -> None:
     keeper = FakeKeeper(FULL)
 

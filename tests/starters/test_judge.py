@@ -209,7 +209,9 @@ def test_what_cannot_be_meant_is_refused(home: Path, words: list[str], sentence:
 async def test_instances_of_a_version_teach_what_prometheus_remembers_of_them(home: Path, tmp_path: Path) -> None:
     instances = {name: counted(seed, 2 * 24 * 60, 1000, 0.3) for seed, name in enumerate("abcd")}
     past = openmetrics("v1", instances, NOW)
-    served = [(a_rollout(version, 99, version, "v0", phase), []) for version, phase in PHASES.items()]
+    served: list[tuple[RolloutRecord, list[TrailSample]]] = [
+        (a_rollout(version, 99, version, "v0", phase), []) for version, phase in PHASES.items()
+    ]
     await asyncio.to_thread(recorded, home, *served)
     async with running_prometheus(tmp_path / "prometheus", {}, past) as url:
         queries = {"requests": f"http_requests_total{LABELS}", "errors": f"http_errors_total{LABELS}"}
