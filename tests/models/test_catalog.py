@@ -18,6 +18,7 @@ from models.catalog import (
     Service,
     catalog_schema,
 )
+from models.crashes import CrashLoopSpec
 from models.deployment import HttpReadiness, ProcessDeployment
 from models.freezes import FreezeSpec
 from models.guard import GuardSpec, RestartBudget
@@ -52,6 +53,7 @@ SECTIONS: dict[str, tuple[type[BaseModel], ...]] = {
     "`services.<name>.rollout`, rolling": (RollingPlan,),
     "`services.<name>.rollout.steps[]`": (CanaryStep,),
     "`services.<name>.rollout.judge`": (JudgeSpec,),
+    "`services.<name>.rollout.judge.crash_loop`": (CrashLoopSpec,),
     "`services.<name>.rollout.judge.compare`": (CompareSpec,),
     "`services.<name>.rollout.judge.compare.noise`": (NoiseSpec,),
     "`services.<name>.rollout.judge.after_promotion`": (AfterSpec,),
