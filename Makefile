@@ -2,7 +2,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 SETUP := .venv/.set-up
 
-.PHONY: setup demo test test-full crash check keeper exit-codes footprint pictures record format lock clean bench-rollouts bench-judge bench-equals exposure
+.PHONY: setup demo test test-full crash check keeper exit-codes footprint pictures record format lock clean bench-rollouts bench-judge bench-equals bench-watches exposure
 
 setup: $(SETUP)
 
@@ -57,6 +57,9 @@ bench-rollouts: setup
 	@$(BIN)/python -m benchmarks.rollouts $(ARGS)
 
 # How often the judge is wrong and how soon it is right, beside other tools' rules; half an hour; `ARGS=--help`.
+bench-watches: setup
+	@$(BIN)/python -m benchmarks.watches $(ARGS)
+
 bench-judge: setup
 	@$(BIN)/python -m benchmarks.judge $(ARGS)
 

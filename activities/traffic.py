@@ -16,7 +16,7 @@ from activities.lease_renewal import StillWanted, ended, run_goes_on, while_rene
 from activities.metrics import metrics_read
 from analysis.canary_watch import CanaryWatch
 from analysis.judgement import Measured
-from models.deployment import Done
+from models.deployment import Done, Instances
 from models.evidence_trail import RolloutKey
 from models.judge_spec import QueryRule
 from models.judgement import Verdict, Watch, WatchProgress
@@ -24,10 +24,11 @@ from models.keeper import LeaseKey, LeaseStanding, LeaseState
 from models.keeper_ledger import Lease, ReturnTraffic
 from models.traffic import CurrentTraffic, ReadTraffic, RemoveTraffic, SetTraffic, TrafficSet, TrafficSplit
 from providers.errors import ProviderError
-from providers.roles import LeaseKeeper, MetricSource, TrafficRouter
+from providers.roles import Deployer, LeaseKeeper, MetricSource, TrafficRouter
 from records.roles import EvidenceLog
 
 HAND_OVER_DELAY = timedelta(milliseconds=100)
+INSTANCES_EVERY = timedelta(seconds=5)
 
 
 class TrafficActivities:
@@ -37,6 +38,7 @@ class TrafficActivities:
         self,
         routers: Mapping[str, TrafficRouter],
         metric_sources: Mapping[str, MetricSource],
+        deployers: Mapping[str, Deployer],
         keeper: LeaseKeeper,
         evidence_log: EvidenceLog,
         *,
@@ -44,6 +46,7 @@ class TrafficActivities:
     ) -> None:
         self._routers = routers
         self._metric_sources = metric_sources
+        self._deployers = deployers
         self._keeper = keeper
         self._evidence_log = evidence_log
         self._still_wanted = still_wanted
@@ -104,16 +107,18 @@ class TrafficActivities:
 
     async def _watch(self, watch: Watch) -> Verdict:
         source = self._metric_sources[watch.metrics.provider]
-        versions = tuple(version for version in (watch.stable, watch.candidate) if version)
         canary = CanaryWatch(watch, _last_progress())
         rollout = _rollout()
-        before = time.monotonic()
+        before = due = next_look = time.monotonic()
         while True:
             now = time.monotonic()
             elapsed, before = timedelta(seconds=now - before), now
             try:
                 async with heartbeating(canary.progress):
-                    snapshot = await source.snapshot(watch.ref, watch.metrics, versions)
+                    if now >= next_look:
+                        next_look = now + INSTANCES_EVERY.total_seconds()
+                        await self._look_at_instances(watch, canary)
+                    snapshot = await source.snapshot(watch.ref, watch.metrics, watch.groups)
                     measured = await _measured(source, watch)
                 verdict = canary.saw(snapshot, measured, elapsed=elapsed)
                 metrics_read(watch.metrics.provider, missed=False)
@@ -124,7 +129,18 @@ class TrafficActivities:
             self._evidence_log.add(rollout, canary.samples())
             if verdict:
                 return verdict
-            await _until(before + watch.judge.tick.total_seconds())
+            due = max(due + watch.judge.tick.total_seconds(), time.monotonic())
+            await _until(due)
+
+    async def _look_at_instances(self, watch: Watch, canary: CanaryWatch) -> None:
+        if watch.deploy is None:
+            return
+        try:
+            found = await self._deployers[watch.deploy.provider].instances(watch.ref, watch.deploy)
+        except ProviderError as problem:  # says nothing of the instances, and must not hide what the metrics say
+            activity.logger.warning("The instances of %s cannot be seen: %s", watch.ref, problem)
+        else:
+            canary.looked(Instances(instances=found))
 
 
 async def _measured(source: MetricSource, watch: Watch) -> dict[str, Measured]:

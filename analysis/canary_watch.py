@@ -1,19 +1,21 @@
 """Watching a candidate tick by tick: what is known so far, and whether that is enough for a verdict."""
 
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from analysis.change_watch import alarm, observe
 from analysis.comparison import begun, compared, judged
+from analysis.crash_guard import crash_loop, looked
 from analysis.judgement import NOT_MEASURED, Measured, judge, rule_seen
 from analysis.metrics import add, increase_of, merged, quantile_ms
 from analysis.readings import both_since
 from analysis.trail import Trail
 from models.counters import Counters, MetricSnapshot
+from models.deployment import Instances
 from models.evidence import Comparison, Decision, Judgement, Pooled
 from models.evidence_trail import TrailSample
-from models.ids import Version
+from models.ids import Group, group_words, is_baseline, version_of
 from models.judgement import Outcome, QueryState, Verdict, VersionHealth, Watch, WatchProgress
 
 
@@ -29,8 +31,13 @@ class CanaryWatch:
         self.progress = progress
         self._earlier = _cut(watch.comparison)
         self._window: deque[tuple[timedelta, Counters, Counters]] = deque()
-        self._trail = Trail(watch, progress.watched + progress.blind)
+        self._trail = Trail(watch, self._at)
         self._samples: list[TrailSample] = []
+
+    def looked(self, instances: Instances) -> None:
+        """Account for one look at the service's instances, to be done before the reading of the same moment."""
+        crashes, watch = self.progress.crashes, self._watch
+        self._update(crashes=looked(crashes, instances, candidate=watch.candidate, stable=watch.stable, at=self._at))
 
     def saw(
         self, snapshot: MetricSnapshot, measured: Mapping[str, Measured] | None = None, *, elapsed: timedelta
@@ -49,8 +56,8 @@ class CanaryWatch:
         while sum((span for span, _, _ in self._window), timedelta()) - self._window[0][0] >= self._watch.judge.window:
             self._window.popleft()
 
-        recent = _sum(counts for _, counts, _ in self._window)
-        beside = _sum(counts for _, _, counts in self._window)
+        recent = add(*(counts for _, counts, _ in self._window))
+        beside = add(*(counts for _, _, counts in self._window))
         total = add(self.progress.total, candidate)
         queries = self._queried(measured or {})
         verdict = judge(self._watch.judge, window=recent, total=total, measured=queries)
@@ -84,7 +91,9 @@ class CanaryWatch:
             problem=problem,
         )
         self._sample(at, elapsed, None, None)
-        return self._give_up(f"no metrics for {self.progress.blind.total_seconds():.0f} s: {problem}")
+        return self._crashed() or self._give_up(
+            f"no metrics for {self.progress.blind.total_seconds():.0f} s: {problem}"
+        )
 
     def _queried(self, measured: Mapping[str, Measured]) -> dict[str, QueryState]:
         states, rules = self.progress.queries, self._watch.judge.queries
@@ -93,6 +102,10 @@ class CanaryWatch:
             for rule in rules
             if rule.name in measured
         }
+
+    @property
+    def _at(self) -> timedelta:
+        return self.progress.watched + self.progress.blind
 
     def samples(self) -> tuple[TrailSample, ...]:
         """The samples that are due since this was last asked."""
@@ -113,7 +126,7 @@ class CanaryWatch:
         spec, candidate, stable = self._watch.judge.compare, self._watch.candidate, self._watch.stable
         if not spec.enabled or stable is None:
             return
-        past = snapshot.versions.get(stable)
+        past = snapshot.versions.get(version_of(stable))
         comparison = begun(self.comparison, spec, past.latency if past else None)
         since = self.progress.compared or self.progress.last
         took = self.progress.uncompared + elapsed
@@ -128,7 +141,7 @@ class CanaryWatch:
             comparison=comparison,
             compared=None,
             uncompared=timedelta(),
-            judgement=judged(comparison, spec, candidate=candidate, stable=stable),
+            judgement=judged(comparison, spec, candidate=candidate, stable=group_words(stable)),
         )
 
     def _hold_against_its_past(self, candidate: Counters, elapsed: timedelta) -> None:
@@ -143,6 +156,8 @@ class CanaryWatch:
             change = self._watch.judge.after_promotion.change
             turned_bad = alarm(self.progress.change, change, usual, self._watch.candidate)
             return self._concluded(Outcome.UNHEALTHY, turned_bad) if turned_bad else None
+        if crashed := self._crashed():
+            return crashed
         judgement = self.progress.judgement
         if verdict.outcome is Outcome.UNHEALTHY:
             return self._carrying(verdict)
@@ -159,6 +174,11 @@ class CanaryWatch:
             return self._give_up(judgement.reason if judgement else "the two versions could not be compared")
         reason = verdict.reason if judgement is None else f"{verdict.reason}; {_told(judgement)}"
         return self._carrying(verdict.model_copy(update={"reason": reason}))
+
+    def _crashed(self) -> Verdict | None:
+        spec = self._watch.judge.crash_loop
+        reason = crash_loop(self.progress.crashes, spec, self._watch.candidate, at=self._at)
+        return self._concluded(Outcome.UNHEALTHY, reason) if reason else None
 
     def _give_up(self, reason: str) -> Verdict | None:
         bake = self._watch.bake
@@ -187,10 +207,10 @@ class CanaryWatch:
     def _update(self, **changes: object) -> None:
         self.progress = self.progress.model_copy(update=changes)
 
-    def _increase(self, before: MetricSnapshot, after: MetricSnapshot, version: Version | None) -> Counters:
-        if version is None:
+    def _increase(self, before: MetricSnapshot, after: MetricSnapshot, group: Group | None) -> Counters:
+        if group is None:
             return Counters()
-        return increase_of(version, before, after, is_new=version == self._watch.candidate)
+        return increase_of(group, before, after, is_new=group == self._watch.candidate or is_baseline(group))
 
 
 def _cut(comparison: Comparison) -> Comparison:
@@ -212,14 +232,8 @@ def _told(judgement: Judgement) -> str:
 
 
 def _sick(watch: Watch, of_stable: Verdict) -> str:
-    return f"{watch.stable} itself is not well ({of_stable.reason}), so {watch.candidate} cannot be measured by it"
-
-
-def _sum(parts: Iterable[Counters]) -> Counters:
-    total = Counters()
-    for part in parts:
-        total = add(total, part)
-    return total
+    measure = group_words(watch.stable) if watch.stable else "the stable version"
+    return f"{measure} itself is not well ({of_stable.reason}), so {watch.candidate} cannot be measured by it"
 
 
 def _health(counts: Counters, span: timedelta) -> VersionHealth:

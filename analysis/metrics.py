@@ -1,7 +1,9 @@
 """Arithmetic on counters: increases across restarts, sums, quantiles of histograms."""
 
+from collections.abc import Sequence
+
 from models.counters import Counters, LatencyHistogram, MetricSnapshot
-from models.ids import Version
+from models.ids import Group
 
 MOST_PARTS_KEPT = 400
 """Of one version, those included that have gone: instances come and go for as long as a watch lasts, and what is kept
@@ -29,7 +31,7 @@ def increase(before: Counters | None, after: Counters | None) -> Counters:
     )
 
 
-def increase_of(version: Version, before: MetricSnapshot, after: MetricSnapshot, *, is_new: bool = True) -> Counters:
+def increase_of(version: Group, before: MetricSnapshot, after: MetricSnapshot, *, is_new: bool = True) -> Counters:
     """What a version counted between two snapshots; by instance or series where both know them.
 
     So an instance that begins anew is told from the others, whose sum goes on. Of a version that `is_new` a part that
@@ -59,12 +61,12 @@ def merged(before: MetricSnapshot | None, after: MetricSnapshot) -> MetricSnapsh
     return after.model_copy(update={"versions": {**before.versions, **after.versions}, "parts": parts})
 
 
-def add(one: Counters, other: Counters) -> Counters:
-    """The sum of two counts. Where their histograms differ in shape, the one with counts is kept."""
+def add(*counts: Counters) -> Counters:
+    """The sum of several. Where histograms differ in shape, the last one with counts is kept."""
     return Counters(
-        requests=one.requests + other.requests,
-        errors=one.errors + other.errors,
-        latency=_add_histograms(one.latency, other.latency),
+        requests=sum(each.requests for each in counts),
+        errors=sum(each.errors for each in counts),
+        latency=_add_histograms([each.latency for each in counts if each.latency.counts]),
     )
 
 
@@ -108,11 +110,10 @@ def _padded(before: LatencyHistogram, after: LatencyHistogram) -> tuple[int, ...
     return before.counts or (0,) * len(after.counts)
 
 
-def _add_histograms(one: LatencyHistogram, other: LatencyHistogram) -> LatencyHistogram:
-    if not other.counts:
-        return one
-    if one.bounds_ms != other.bounds_ms or len(one.counts) != len(other.counts):
-        return other
-    return LatencyHistogram(
-        bounds_ms=one.bounds_ms, counts=tuple(a + b for a, b in zip(one.counts, other.counts, strict=True))
-    )
+def _add_histograms(counted: Sequence[LatencyHistogram]) -> LatencyHistogram:
+    if len(counted) <= 1:
+        return counted[0] if counted else LatencyHistogram()
+    last = counted[-1]
+    alike = [each for each in counted if each.bounds_ms == last.bounds_ms and len(each.counts) == len(last.counts)]
+    columns = zip(*(each.counts for each in alike), strict=True)
+    return LatencyHistogram(bounds_ms=last.bounds_ms, counts=tuple(map(sum, columns)))

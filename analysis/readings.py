@@ -4,11 +4,11 @@ from analysis.evidence import Reading
 from analysis.latency_evidence import slow_counts
 from analysis.metrics import increase_of
 from models.counters import Counters, MetricSnapshot
-from models.ids import Version
+from models.ids import Group, Version, is_baseline
 
 
 def both_since(
-    before: MetricSnapshot | None, after: MetricSnapshot, candidate: Version, stable: Version | None
+    before: MetricSnapshot | None, after: MetricSnapshot, candidate: Version, stable: Group | None
 ) -> tuple[Counters, Counters] | None:
     """What both versions counted between two snapshots, candidate first; None where the later one lacks either.
 
@@ -18,7 +18,7 @@ def both_since(
     """
     if before is None or stable is None or candidate not in after.versions or stable not in after.versions:
         return None
-    return increase_of(candidate, before, after), increase_of(stable, before, after, is_new=False)
+    return increase_of(candidate, before, after), increase_of(stable, before, after, is_new=is_baseline(stable))
 
 
 def error_reading(seconds: float, candidate: Counters, stable: Counters) -> Reading:

@@ -7,7 +7,7 @@ from typing import assert_never
 
 from models.catalog import BlueGreenPlan, CanaryPlan, CanaryStep, RollingPlan, Service
 from models.deployment import Instances
-from models.ids import Version
+from models.ids import Group, Version
 from models.judge_spec import CompareSpec
 from models.quantities import format_duration, format_percent
 from models.rollout import (
@@ -22,6 +22,7 @@ from models.rollout import (
     RolloutRequest,
     ScaleDown,
     SetWeight,
+    StartBaseline,
     Step,
 )
 from models.traffic import TrafficSplit
@@ -33,7 +34,7 @@ class StartingPoint:
 
     stable: Version | None
     unchanged: bool
-    leftovers: tuple[Version, ...]
+    leftovers: tuple[Group, ...]
 
 
 def starting_point(version: Version, split: TrafficSplit | None, running: Instances, *, wanted: int) -> StartingPoint:
@@ -55,7 +56,13 @@ def steps_for(spec: Service, version: Version, *, stable: Version | None, at_onc
     delay = spec.rollout.scale_down_delay
     keep = (Keep(duration=delay),) if delay else ()
     forward = (DeployStep(),) if at_once else _proving(spec.rollout.judge.compare, _forward(spec))
-    return (*forward, Promote(), *keep, Retire())
+    alone = (Retire(baseline=True),) if StartBaseline() in forward else ()
+    return (*forward, Promote(), *alone, *keep, Retire())
+
+
+def baseline_share(weight: float) -> float:
+    """What a baseline has beside a candidate of this weight, in percent: as much, or else what is left."""
+    return min(weight, 100.0 - weight)
 
 
 def _proving(compare: CompareSpec, steps: tuple[Step, ...]) -> tuple[Step, ...]:
@@ -99,7 +106,8 @@ def _forward(spec: Service) -> tuple[Step, ...]:
     plan = spec.rollout
     match plan:
         case CanaryPlan():
-            return (DeployStep(), *(part for step in plan.steps for part in _canary_step(step)))
+            fresh = (StartBaseline(),) if plan.judge.compare.against == "baseline" else ()
+            return (DeployStep(), *fresh, *(part for step in plan.steps for part in _canary_step(step)))
         case BlueGreenPlan():
             gate = (Gate(),) if plan.approval else ()
             return (DeployStep(), *gate, SetWeight(weight=100.0), Bake(duration=plan.bake))
@@ -130,7 +138,9 @@ def describe_step(step: Step, *, version: Version, stable: Version | None, insta
     """A step in the words of a person who watches it."""
     match step:
         case DeployStep(instances=reached):
-            return f"start {_instances(reached or instances)} of {version}"
+            return f"start {count_instances(reached or instances)} of {version}"
+        case StartBaseline():
+            return f"start {count_instances(instances, 'fresh')} of {stable} to compare with"
         case SetWeight(weight=weight):
             return f"send {format_percent(weight)} of the traffic to {version}"
         case Bake(duration=duration):
@@ -138,15 +148,17 @@ def describe_step(step: Step, *, version: Version, stable: Version | None, insta
         case Gate():
             return "wait for approval"
         case ScaleDown(instances=left):
-            return f"leave {_instances(left)} of {stable}"
+            return f"leave {count_instances(left)} of {stable}"
         case Promote():
             return f"promote {version} to 100%"
         case Keep(duration=duration):
             return f"keep {stable} for {format_duration(duration)}, for a quick way back"
-        case Retire():
-            return f"stop {stable}" if stable else "stop the old version"
+        case Retire(baseline=baseline):
+            fresh = f"the {count_instances(instances, 'fresh')} of " if baseline else ""
+            return f"stop {fresh}{stable or 'the old version'}"
     assert_never(step)
 
 
-def _instances(count: int) -> str:
-    return f"{count} {'instance' if count == 1 else 'instances'}"
+def count_instances(count: int, kind: str = "") -> str:
+    """`2 instances`, `1 fresh instance`."""
+    return " ".join(word for word in (str(count), kind, "instance" if count == 1 else "instances") if word)

@@ -3,7 +3,8 @@
 from datetime import datetime
 from functools import lru_cache
 
-from analysis.rollout_plan import describe_step
+from analysis.rollout_plan import baseline_share, count_instances, describe_step
+from models.ids import group_words
 from models.quantities import format_percent
 from models.rollout import Phase, RolloutState, StepState, StepStatus
 
@@ -40,8 +41,24 @@ def sentence(state: RolloutState) -> str:
 def weights_line(state: RolloutState) -> str:
     if state.stable is None:
         return f"{state.version} is the first version"
-    stable_share = format_percent(100 - state.weight)
-    return f"{state.stable} {stable_share} · {state.version} {format_percent(state.weight)}"
+    of_candidate = f"{state.version} {format_percent(state.weight)}"
+    share = baseline_share(state.weight) if state.baseline else 0.0
+    if state.baseline is None or share == 0:
+        return f"{state.stable} {format_percent(100 - state.weight)} · {of_candidate}"
+    rest = format_percent(100 - state.weight - share)
+    return f"{state.stable} {rest} · {group_words(state.baseline)} {format_percent(share)} · {of_candidate}"
+
+
+def compared_with(state: RolloutState) -> str | None:
+    """Whose figures stand beside the candidate's; None in a first deployment."""
+    return group_words(state.baseline) if state.baseline else state.stable
+
+
+def compared_line(state: RolloutState) -> str | None:
+    """What the candidate is held against, where that is not simply the stable version."""
+    if state.baseline is None:
+        return None
+    return f"compared with {count_instances(state.size, 'fresh')} of {state.stable}"
 
 
 def step_line(state: RolloutState, step: StepState) -> str:
@@ -51,6 +68,8 @@ def step_line(state: RolloutState, step: StepState) -> str:
 def details_markdown(state: RolloutState) -> str:
     """The whole state for a person: phase, weights, question, steps, reason, timeline."""
     lines = [f"**{sentence(state)}**", "", f"Traffic: {weights_line(state)}", ""]
+    if compared := compared_line(state):
+        lines += [f"{state.version} is {compared}", ""]
     if state.question:
         lines += [f"**Waiting:** {state.question}", ""]
     lines += [f"{nth}. {MARKS[step.status]} {step_line(state, step)}" for nth, step in enumerate(state.steps, 1)]

@@ -6,23 +6,16 @@ for it each must speak by itself, as one metric that is bad is a bad version.
 
 import math
 from collections.abc import Sequence
-from datetime import timedelta
 
 from analysis.bets import log_mean, pay_out, stake
-from analysis.change_watch import is_changed
 from analysis.evidence import log_fine, log_worse, requests_needed
 from models.evidence import (
-    Change,
-    ChangeSpec,
     Decision,
     Evidence,
     JudgedMetric,
     Judgement,
     MetricFinding,
-    Noise,
-    Restarts,
 )
-from models.quantities import format_duration
 
 MOST_TOLD = 1_000_000.0
 LATE_STANDS_OUT = 1.5
@@ -35,25 +28,19 @@ def decide(
     alpha: float,
     candidate: str,
     stable: str,
-    stable_change: tuple[Change, ChangeSpec, Noise] | None = None,
-    restarts: Restarts | None = None,
 ) -> Judgement:
     """What is to be done. `promote` says that the evidence suffices; whether the bake is over is for others to say.
 
-    First of: a crash loop, enough evidence against the candidate, a stable version that is no measure, enough for it.
+    First of: enough evidence against the candidate, enough for it.
     """
     weights = math.fsum(stake(metric.weight) for metric in metrics)
     findings = tuple(_find(metric, weights / alpha, candidate, stable) for metric in metrics)
     against = log_mean((log_worse(metric.evidence) for metric in metrics), (metric.weight for metric in metrics))
     needed = 1 / alpha
     decision, reason = Decision.GO_ON, _still_needed(metrics, findings)
-    if restarts is not None and restarts.count > restarts.limit:
-        decision, reason = Decision.ROLL_BACK, _crash_loop(restarts, candidate)
-    elif metrics and against >= math.log(needed):
+    if metrics and against >= math.log(needed):
         decision = Decision.ROLL_BACK
         reason = f"{_loudest(metrics, findings)}; evidence {_told(against)}, {needed:,.0f} is needed"
-    elif stable_change is not None and is_changed(stable_change[0], stable_change[1]):
-        decision, reason = Decision.PAUSE, _sick(stable_change[0], stable_change[2], candidate, stable)
     elif metrics and all(log_fine(metric.evidence) >= math.log(1 / metric.spec.beta) for metric in metrics):
         decision = Decision.PROMOTE
         reason = "; ".join(finding.text for finding in findings) + "; that is good enough"
@@ -89,11 +76,6 @@ def compare(evidence: Evidence, verb: str, candidate: str, stable: str) -> str:
     return f"{when}{candidate} {verb} {_times(_ratio(x, n, y, m))} as {stable} {counts}"
 
 
-def restarts_within(moments: Sequence[float], now: float, window: timedelta) -> int:
-    """How many of the moments, in seconds, lie within the window that ends now."""
-    return sum(0 <= now - moment <= window.total_seconds() for moment in moments)
-
-
 def _find(metric: JudgedMetric, payment: float, candidate: str, stable: str) -> MetricFinding:
     """`payment` is what a bet on this metric must pay by itself, for each unit of its weight."""
     missing = requests_needed(metric.evidence, metric.spec, metric.noise)
@@ -127,21 +109,6 @@ def _loudest(metrics: Sequence[JudgedMetric], findings: Sequence[MetricFinding])
 
 def _weight(metric: JudgedMetric) -> float:
     return math.log(stake(metric.weight)) if stake(metric.weight) > 0 else -math.inf
-
-
-def _crash_loop(restarts: Restarts, candidate: str) -> str:
-    return (
-        f"{candidate} restarted {restarts.count} times within {format_duration(restarts.window)}; "
-        f"{restarts.limit} are allowed"
-    )
-
-
-def _sick(change: Change, usual: Noise, candidate: str, stable: str) -> str:
-    rate = change.recent_bad / change.recent_requests if change.recent_requests > 0 else 0.0
-    return (
-        f"{stable} itself is not well: {rate:.2%} of its requests are bad of late, {usual.rate:.2%} is usual; "
-        f"{candidate} cannot be judged by it. See to {stable} first, or decide about {candidate} yourself"
-    )
 
 
 def _still_needed(metrics: Sequence[JudgedMetric], findings: Sequence[MetricFinding]) -> str:

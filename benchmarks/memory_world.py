@@ -174,7 +174,7 @@ class _AtOnce(TrafficActivities):
         keeper: MemoryWorld,
         watches: Watches,
     ) -> None:
-        super().__init__(routers, metric_sources, keeper, keeper)
+        super().__init__(routers, metric_sources, {}, keeper, keeper)
         self._watches = watches
 
     @activity.defn(name="traffic.watch")

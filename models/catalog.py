@@ -113,6 +113,8 @@ RolloutPlan = Annotated[
 ]
 
 
+_ALL_TRAFFIC = 100.0
+
 MOST_BATCHES = 32
 """Of a rolling rollout: a batch takes about 50 events of a workflow's history, which is to stay under 2,000."""
 
@@ -137,6 +139,36 @@ class Service(Written):
                 f"allowed is {allowed}",
                 at=("rollout", "batch"),
                 allowed=allowed,
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _a_baseline_can_be_had(self) -> "Service":
+        plan = self.rollout
+        if plan.judge.compare.against == "stable":
+            return self
+        at: Path = ("rollout", "judge", "compare", "against")
+        if not isinstance(plan, CanaryPlan):
+            raise MistakeError(
+                f"only a canary can be compared with a baseline; a {plan.strategy} rollout is compared with the stable "
+                "version itself",
+                at=at,
+                allowed="stable",
+            )
+        if not plan.judge.compare.enabled:
+            raise MistakeError("there is a baseline to compare with, and nothing is compared: enabled is false", at=at)
+        if all(step.weight >= _ALL_TRAFFIC for step in plan.steps):
+            raise MistakeError(
+                "with 100% at the new version there is nothing left for a baseline, which is to have as much; "
+                "give a step less, best 50% at most",
+                at=at,
+            )
+        if not isinstance(self.metrics, EnvoyMetrics):
+            raise MistakeError(
+                "a baseline runs the stable version, and only Envoy's own counters tell the two apart; "
+                f"use metrics of the provider envoy instead of {self.metrics.provider}",
+                at=at,
+                allowed="stable",
             )
         return self
 

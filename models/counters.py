@@ -8,7 +8,7 @@ from typing import NamedTuple
 from pydantic import Field
 
 from models.base import Payload
-from models.ids import Version
+from models.ids import Group
 
 
 class LatencyHistogram(Payload):
@@ -55,8 +55,8 @@ class MetricSnapshot(Payload):
     """Cumulative counters per version at one moment. A version that was never routed is absent."""
 
     taken_at: datetime
-    versions: dict[Version, Counters] = Field(default_factory=dict)
-    parts: dict[Version, dict[str, Counters]] = Field(
+    versions: dict[Group, Counters] = Field(default_factory=dict)
+    parts: dict[Group, dict[str, Counters]] = Field(
         default_factory=dict, description="the same by instance or series, where the source knows"
     )
     left_out: tuple[str, ...] = Field(

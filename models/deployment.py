@@ -7,7 +7,7 @@ from pydantic import Field, field_validator
 
 from models.base import Payload, Written
 from models.fence import Fence
-from models.ids import ServiceRef, Version
+from models.ids import Group, ServiceRef, Version
 from models.quantities import Duration, HostPort
 
 COMMAND_PLACEHOLDERS = ("{python}", "{port}", "{version}", "{instance}")
@@ -54,13 +54,13 @@ DeploySpec = Annotated[ProcessDeployment, Field()]
 
 
 class Instance(Payload):
-    """One running instance of one version. `address` is where it answers HTTP.
+    """One running instance of one version, or of its baseline. `address` is where it answers HTTP.
 
     One that is `ending` was told to end: it may answer a little longer, and gets no traffic.
     """
 
     name: str
-    version: Version
+    version: Group
     address: HostPort
     pid: int
     started_at: datetime
@@ -78,10 +78,13 @@ class StartVersion(Payload):
 
 
 class ScaleVersion(Payload):
-    """Ask for this many instances of a version that was started before. `spec` serves where how is not known."""
+    """Ask for this many instances of a version that was started before, or of its baseline.
+
+    They run as the version was last started; `spec` serves where that is not known.
+    """
 
     ref: ServiceRef
-    version: Version
+    version: Group
     spec: DeploySpec
     instances: int
     fence: Fence | None = None
@@ -91,7 +94,7 @@ class StopVersion(Payload):
     """Ask for no instance of a version to be running. Asking again changes nothing."""
 
     ref: ServiceRef
-    version: Version
+    version: Group
     spec: DeploySpec
     fence: Fence | None = None
 
@@ -106,16 +109,16 @@ class Instances(Payload):
 
     instances: tuple[Instance, ...] = ()
 
-    def of(self, version: Version) -> tuple[Instance, ...]:
+    def of(self, version: Group) -> tuple[Instance, ...]:
         """Those of a version that can be counted on."""
         return tuple(one for one in self.instances if one.version == version and not one.ending)
 
     @property
-    def versions(self) -> frozenset[Version]:
+    def versions(self) -> frozenset[Group]:
         """Those of which an instance can be counted on."""
         return frozenset(instance.version for instance in self.instances if not instance.ending)
 
-    def limited(self, version: Version, count: int) -> "Instances":
+    def limited(self, version: Group, count: int) -> "Instances":
         """All but those of a version that are listed after its first `count`."""
         surplus = self.of(version)[count:]
         return Instances(instances=tuple(instance for instance in self.instances if instance not in surplus))

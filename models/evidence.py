@@ -121,18 +121,9 @@ class JudgedMetric(Payload):
     evidence: Evidence = Evidence()
 
 
-class Restarts(Payload):
-    """How often the candidate's instances restarted, and how often they may within `window`."""
-
-    count: int
-    limit: int
-    window: Duration
-
-
 class Decision(StrEnum):
     ROLL_BACK = "roll_back"
     PROMOTE = "promote"
-    PAUSE = "pause"
     GO_ON = "go_on"
 
 

@@ -6,7 +6,7 @@ from pydantic import Field
 
 from models.base import Payload
 from models.evidence import MetricEvidence
-from models.ids import Version
+from models.ids import Group, Version
 from models.quantities import Percent
 
 
@@ -32,7 +32,7 @@ class TrailSample(Payload):
     seconds: float = Field(description="time since the sample before, or since the watch began")
     weight: Percent
     candidate: Version
-    stable: Version | None
+    stable: Group | None = Field(description="what the candidate was compared with")
     of_candidate: VersionSample = VersionSample()
     of_stable: VersionSample = VersionSample()
     evidence: tuple[MetricEvidence, ...] = ()

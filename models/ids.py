@@ -27,6 +27,39 @@ def _check_version(value: str) -> str:
 
 Version = Annotated[str, AfterValidator(_check_version)]
 
+_BASELINE = "~baseline"
+
+
+def _check_group(value: str) -> str:
+    _check_version(value.removesuffix(_BASELINE))
+    return value
+
+
+Group = Annotated[str, AfterValidator(_check_group)]
+"""Instances with traffic and counters of their own: those of a version, under its name, or those of its baseline.
+
+No version's name holds a `~`, so a baseline is never taken for a version that people deployed.
+"""
+
+
+def baseline_of(version: Version) -> Group:
+    """The fresh instances of a version that a candidate is compared with."""
+    return f"{version}{_BASELINE}"
+
+
+def version_of(group: Group) -> Version:
+    """What the instances of a group run."""
+    return group.removesuffix(_BASELINE)
+
+
+def is_baseline(group: Group) -> bool:
+    return group.endswith(_BASELINE)
+
+
+def group_words(group: Group) -> str:
+    """A group as people speak of it."""
+    return f"the baseline of {version_of(group)}" if is_baseline(group) else group
+
 
 class ServiceRef(Payload):
     """One service in one environment: what a rollout, a guard or an incident is about."""

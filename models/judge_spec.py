@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, FiniteFloat, model_validator
 
 from models.base import Written
+from models.crashes import CrashLoopSpec
 from models.evidence import UNKNOWN, ChangeSpec, EvidenceSpec, Noise
 from models.ids import Name
 from models.metric_sources import HttpMetrics, PrometheusMetrics
@@ -132,6 +133,11 @@ class CompareSpec(Written):
     """How the candidate is held against the stable version beside it. docs/judgement.md helps to choose."""
 
     enabled: bool = Field(default=True, description="whether the two are compared at all, beside the rules")
+    against: Literal["stable", "baseline"] = Field(
+        default="stable",
+        description="the stable version's own instances; or, in a canary, as many fresh ones of it as the candidate "
+        "has, with as much traffic",
+    )
     delta: Percent = Field(
         default=0.0, description="a version up to so much worse than the stable one is not called worse"
     )
@@ -226,6 +232,7 @@ class JudgeSpec(Written):
         default=(ErrorRateRule(metric="error_rate", at_most=5.0),),
         min_length=1,
     )
+    crash_loop: CrashLoopSpec = CrashLoopSpec()
     compare: CompareSpec = CompareSpec()
     after_promotion: AfterSpec = AfterSpec()
 

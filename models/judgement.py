@@ -7,8 +7,10 @@ from pydantic import Field
 
 from models.base import Payload
 from models.counters import Counters, MetricSnapshot
+from models.crashes import Crashes
+from models.deployment import DeploySpec
 from models.evidence import Change, Comparison, Judgement, Noise
-from models.ids import ServiceRef, Version
+from models.ids import Group, ServiceRef, Version, version_of
 from models.judge_spec import JudgeSpec, MetricsSpec
 from models.keeper import LeaseKey
 from models.quantities import Duration, Percent
@@ -67,7 +69,8 @@ class Watch(Payload):
     ref: ServiceRef
     metrics: MetricsSpec
     judge: JudgeSpec
-    stable: Version | None
+    deploy: DeploySpec | None = Field(default=None, description="where its instances are looked at; None: not at all")
+    stable: Group | None = Field(description="what it is compared with: the stable version, or its baseline")
     candidate: Version
     bake: Duration | None
     lease: LeaseKey | None = None
@@ -75,6 +78,12 @@ class Watch(Payload):
     comparison: Comparison = Field(default=Comparison(), description="what earlier watches of the rollout found")
     proof: bool = Field(default=False, description="healthy takes evidence that the candidate is good enough")
     usual: Noise | None = Field(default=None, description="what the candidate, promoted by now, is held against")
+
+    @property
+    def groups(self) -> tuple[Group, ...]:
+        """Whose counters are read. Beside a baseline its version's, as only those have a past."""
+        beside = (self.stable, version_of(self.stable)) if self.stable else ()
+        return tuple(dict.fromkeys((*beside, self.candidate)))
 
 
 class WatchProgress(Payload):
@@ -95,5 +104,6 @@ class WatchProgress(Payload):
     uncompared: Duration = Field(default=timedelta(0), description="time since then")
     judgement: Judgement | None = None
     change: Change = Change()
+    crashes: Crashes = Crashes()
     ticks: int = 0
     problem: str | None = Field(default=None, description="why the last tick saw nothing")

@@ -10,7 +10,7 @@ from models.base import Payload
 from models.catalog import Service
 from models.deployment import Instance
 from models.guard import GuardRules
-from models.ids import ServiceRef, Version
+from models.ids import Group, ServiceRef, Version
 from models.judgement import Verdict
 from models.quantities import Duration, Percent
 
@@ -41,6 +41,12 @@ class DeployStep(Payload):
 
     kind: Literal["deploy"] = "deploy"
     instances: int | None = None
+
+
+class StartBaseline(Payload):
+    """Start as many fresh instances of the stable version as the candidate has, for it to be compared with."""
+
+    kind: Literal["start_baseline"] = "start_baseline"
 
 
 class SetWeight(Payload):
@@ -83,13 +89,15 @@ class Keep(Payload):
 
 
 class Retire(Payload):
-    """Stop the instances of the version that was stable before."""
+    """Stop the instances of the version that was stable before, or only those of its baseline."""
 
     kind: Literal["retire"] = "retire"
+    baseline: bool = False
 
 
 Step = Annotated[
-    DeployStep | SetWeight | Bake | Gate | ScaleDown | Promote | Keep | Retire, Field(discriminator="kind")
+    DeployStep | StartBaseline | SetWeight | Bake | Gate | ScaleDown | Promote | Keep | Retire,
+    Field(discriminator="kind"),
 ]
 
 
@@ -155,6 +163,7 @@ class RolloutState(Payload):
     size: int = Field(default=1, description="how many instances of a version run")
     phase: Phase = Phase.PREPARING
     stable: Version | None = None
+    baseline: Group | None = Field(default=None, description="fresh instances of `stable` that it is compared with")
     weight: Percent = 0.0
     steps: tuple[StepState, ...] = ()
     instances: tuple[Instance, ...] = ()

@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 
 from models.base import Payload, Written
 from models.fence import Fence
-from models.ids import ServiceRef, Version
+from models.ids import Group, ServiceRef, Version, baseline_of
 from models.keeper import LeaseKey, LeaseStanding
 from models.quantities import Duration, HostPort, Percent
 
@@ -22,13 +22,19 @@ class EnvoyTraffic(Written):
 
 TrafficSpec = Annotated[EnvoyTraffic, Field()]
 
+_ALL = 100.0 + 1e-9
+"""Shares are binary fractions, whose sum may miss by a little."""
+
 
 class TrafficSplit(Payload):
-    """`stable` receives what `candidate` does not. Without a candidate, stable receives all."""
+    """`stable` receives what `candidate` and baseline do not. Without a candidate, stable receives all."""
 
     stable: Version
     candidate: Version | None = None
     weight: Percent = Field(default=0.0, description="the candidate's share")
+    baseline: Percent | None = Field(
+        default=None, description="the share of fresh instances of `stable` beside the candidate; none: there are none"
+    )
 
     @model_validator(mode="after")
     def _weight_needs_candidate(self) -> "TrafficSplit":
@@ -36,17 +42,31 @@ class TrafficSplit(Payload):
             raise ValueError("a weight needs a candidate to send it to")
         return self
 
-    def weights(self) -> dict[Version, float]:
-        """Share per version, in percent; the candidate stays listed at 0 so that its metrics go on."""
+    @model_validator(mode="after")
+    def _baseline_fits_beside_candidate(self) -> "TrafficSplit":
+        if self.baseline is not None and self.candidate is None:
+            raise ValueError("a baseline is for a candidate to be compared with, and there is none")
+        if self.weight + (self.baseline or 0.0) > _ALL:
+            raise ValueError("candidate and baseline together have more than all of the traffic")
+        return self
+
+    def weights(self) -> dict[Group, float]:
+        """Share per group, in percent; candidate and baseline stay listed at 0 so that their metrics go on."""
         if self.candidate is None:
             return {self.stable: 100.0}
-        return {self.stable: 100.0 - self.weight, self.candidate: self.weight}
+        if self.baseline is None:
+            return {self.stable: 100.0 - self.weight, self.candidate: self.weight}
+        return {
+            self.stable: max(0.0, 100.0 - self.weight - self.baseline),
+            baseline_of(self.stable): self.baseline,
+            self.candidate: self.weight,
+        }
 
 
 class Backend(Payload):
-    """The addresses at which one version answers."""
+    """The addresses at which one version, or its baseline, answers."""
 
-    version: Version
+    version: Group
     addresses: tuple[HostPort, ...]
 
 

@@ -8,6 +8,7 @@ from itertools import pairwise
 
 from models.evidence import MetricEvidence
 from models.evidence_trail import TrailSample, VersionSample
+from models.ids import group_words, is_baseline
 from models.mistakes import MistakeError
 from models.quantities import parse_percent
 from models.record import RolloutRecord
@@ -65,7 +66,9 @@ class Trail:
 
     @property
     def stable(self) -> str | None:
-        return self.record.stable_before or next((each.stable for each in self.samples if each.stable), None)
+        """What the candidate was held against, as people speak of it."""
+        compared = next((each.stable for each in self.samples if each.stable), None)
+        return group_words(compared) if compared and is_baseline(compared) else self.record.stable_before or compared
 
     @property
     def metrics(self) -> tuple[str, ...]:

@@ -21,7 +21,7 @@ from pathlib import Path
 
 from pydantic import JsonValue
 
-from models.ids import ServiceRef, Version
+from models.ids import Group, ServiceRef
 from models.quantities import HostPort, host_of, port_of
 from providers.durable_files import replace_durably
 from providers.envoy_names import route_name
@@ -54,7 +54,7 @@ class EnvoyFolder:
     def listeners(self) -> Path:
         return self.root / "lds.json"
 
-    def endpoints(self, ref: ServiceRef, version: Version) -> Path:
+    def endpoints(self, ref: ServiceRef, version: Group) -> Path:
         return self.root / "endpoints" / route_name(ref) / f"{version}.json"
 
     def routes(self, ref: ServiceRef) -> Path:

@@ -5,25 +5,38 @@ https://www.envoyproxy.io/docs/envoy/latest/configuration/upstream/cluster_manag
 
 import math
 import re
-from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
+from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
-
-from pydantic import BaseModel, ConfigDict
+from typing import NamedTuple
 
 from models.counters import Counters, LatencyHistogram, MetricSnapshot
-from models.ids import ServiceRef, Version
+from models.ids import Group, ServiceRef, Version
 from models.judge_spec import MetricsSpec
 from models.quantities import HostPort
 from providers.envoy_admin import EnvoyAdmin, not_envoy
 from providers.envoy_names import stat_name
 from providers.errors import ProviderError
+from providers.shared_reads import SharedReads
 
 _STATISTICS = "upstream_rq_total|upstream_rq_completed|upstream_rq_5xx|upstream_rq_time"
+# Prometheus' text format, with the labels in the order that Envoy gives them; no value of ours needs escaping.
+_LINE = re.compile(
+    r'envoy_cluster_(\w+)\{(?:envoy_response_code_class="(\w*)",)?envoy_cluster_name="([^"]*)"'
+    r'(?:,le="([^"]*)")?\} (\S+)',
+    re.ASCII,
+)
+_OURS = "[^.]+__[^.]+"
+_PAUSE = timedelta(milliseconds=50)
+"""Between two reads, so that a worker with hundreds of watches gathers them into a few."""
+_MOST_NAMED = 100
+"""Clusters in one question; who needs more is given all of ours, as the question's length is limited."""
 
-# Prometheus' text format; label values of ours never need escaping.
-_LINE = re.compile(r"(?P<metric>[a-z_]\w*)\{(?P<labels>[^}]*)\} (?P<value>\S+)", re.ASCII)
-_LABEL = re.compile(r'(\w+)="([^"]*)"', re.ASCII)
+
+class _Read(NamedTuple):
+    taken_at: datetime
+    clusters: dict[str, Counters]
 
 
 class EnvoyMetrics:
@@ -37,6 +50,7 @@ class EnvoyMetrics:
     def __init__(self, admin: HostPort) -> None:
         self._address = admin
         self._admin = EnvoyAdmin(admin)
+        self._reads = SharedReads(self._read, pause=_PAUSE)
 
     async def aclose(self) -> None:
         await self._admin.aclose()
@@ -45,24 +59,25 @@ class EnvoyMetrics:
         self,
         ref: ServiceRef,
         spec: MetricsSpec,  # noqa: ARG002 - the role's signature; there is nothing to choose
-        versions: Sequence[Version],
+        versions: Sequence[Group],
     ) -> MetricSnapshot:
         names = {stat_name(ref, version): version for version in versions}
-        taken_at = datetime.now(UTC)
         if not names:
-            return MetricSnapshot(taken_at=taken_at)
-        text = await self._admin.prometheus(rf"^cluster\.({'|'.join(names)})\.({_STATISTICS})$")
+            return MetricSnapshot(taken_at=datetime.now(UTC))
+        read = await self._reads.get(names)
+        return MetricSnapshot(
+            taken_at=read.taken_at,
+            versions={version: read.clusters[name] for name, version in names.items() if name in read.clusters},
+        )
+
+    async def _read(self, names: AbstractSet[str]) -> _Read:
+        taken_at = datetime.now(UTC)
+        asked = "|".join(sorted(names)) if len(names) <= _MOST_NAMED else _OURS
+        text = await self._admin.prometheus(rf"^cluster\.({asked})\.({_STATISTICS})$")
         try:
-            samples = [_parse(line) for line in text.splitlines() if line and not line.startswith("#")]
+            return _Read(taken_at, _parse(text, names))
         except ValueError as error:
             raise not_envoy(self._address, str(error)) from error
-        by_cluster: dict[str, list[_Sample]] = {}
-        for sample in samples:
-            by_cluster.setdefault(sample.cluster, []).append(sample)
-        return MetricSnapshot(
-            taken_at=taken_at,
-            versions={names[cluster]: _counters(found) for cluster, found in by_cluster.items() if cluster in names},
-        )
 
     async def measure(
         self,
@@ -78,46 +93,52 @@ class EnvoyMetrics:
         )
 
 
-class _Sample(BaseModel):
-    model_config = ConfigDict(frozen=True)
+class _Counted:
+    """One cluster's samples, as they come."""
 
+    def __init__(self) -> None:
+        self.requests = self.errors = 0
+        self.buckets: list[tuple[float, int]] = []
+
+    def add(self, sample: "_Sample") -> None:
+        if sample.metric == "upstream_rq_time_bucket" and sample.at_most:
+            self.buckets.append((float(sample.at_most), int(sample.value)))
+        elif sample.metric == "upstream_rq_completed":
+            self.requests = int(sample.value)
+        elif sample.metric == "upstream_rq_xx" and sample.response_class == "5":
+            self.errors = int(sample.value)
+
+    def counters(self) -> Counters:
+        # Envoy reads the two counters one after the other, while requests go on.
+        errors = min(self.errors, self.requests)
+        return Counters(requests=self.requests, errors=errors, latency=_histogram(self.buckets))
+
+
+def _parse(text: str, wanted: AbstractSet[str]) -> dict[str, Counters]:
+    """Of each cluster that is wanted and there. Raises ValueError for what is no sample of a cluster."""
+    found: dict[str, _Counted] = {}
+    for line in text.splitlines():
+        if line and not line.startswith("#"):
+            sample = _sample(line)
+            if sample.cluster in wanted:
+                found.setdefault(sample.cluster, _Counted()).add(sample)
+    return {cluster: counted.counters() for cluster, counted in found.items()}
+
+
+class _Sample(NamedTuple):
     metric: str
-    cluster: str
     response_class: str | None
-    at_most: float | None
+    cluster: str
+    at_most: str | None
     value: float
 
 
-def _parse(line: str) -> _Sample:
-    """Raises ValueError for what is not a sample of a cluster."""
+def _sample(line: str) -> _Sample:
     match = _LINE.fullmatch(line)
-    if not match:
+    if match is None:
         raise ValueError(f"a line reads {line[:100]!r}")
-    labels = dict(_LABEL.findall(match["labels"]))
-    if "envoy_cluster_name" not in labels:
-        raise ValueError(f"a line without envoy_cluster_name: {line[:100]!r}")
-    at_most = labels.get("le")
-    return _Sample(
-        metric=match["metric"].removeprefix("envoy_cluster_"),
-        cluster=labels["envoy_cluster_name"],
-        response_class=labels.get("envoy_response_code_class"),
-        at_most=None if at_most is None else float(at_most),
-        value=float(match["value"]),
-    )
-
-
-def _counters(samples: Iterable[_Sample]) -> Counters:
-    requests = errors = 0
-    buckets: list[tuple[float, int]] = []
-    for sample in samples:
-        if sample.metric == "upstream_rq_completed":
-            requests = int(sample.value)
-        elif sample.metric == "upstream_rq_xx" and sample.response_class == "5":
-            errors = int(sample.value)
-        elif sample.metric == "upstream_rq_time_bucket" and sample.at_most is not None:
-            buckets.append((sample.at_most, int(sample.value)))
-    # Envoy reads the two counters one after the other, while requests go on.
-    return Counters(requests=requests, errors=min(errors, requests), latency=_histogram(buckets))
+    metric, response_class, cluster, at_most, value = match.groups()
+    return _Sample(metric, response_class, cluster, at_most, float(value))
 
 
 def _histogram(cumulative: Sequence[tuple[float, int]]) -> LatencyHistogram:

@@ -2,7 +2,7 @@
 
 import re
 
-from models.ids import ServiceRef, Version
+from models.ids import Group, ServiceRef
 
 _NEEDS_ESCAPE = re.compile(r"[^A-Za-z0-9-]")
 
@@ -12,12 +12,12 @@ def route_name(ref: ServiceRef) -> str:
     return f"{ref.environment}.{ref.service}"
 
 
-def cluster_name(ref: ServiceRef, version: Version) -> str:
+def cluster_name(ref: ServiceRef, version: Group) -> str:
     """Environments and services contain no dot, so a name belongs to one service and version only."""
     return f"{route_name(ref)}.{version}"
 
 
-def stat_name(ref: ServiceRef, version: Version) -> str:
+def stat_name(ref: ServiceRef, version: Group) -> str:
     """The cluster's name in Envoy's statistics, where a dot would end it.
 
     What is neither letter, digit nor hyphen becomes `_` and two hexadecimal digits, so `__` only ever separates parts.

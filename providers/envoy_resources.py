@@ -12,7 +12,7 @@ from ipaddress import ip_address
 from pydantic import JsonValue
 
 from models.base import Payload
-from models.ids import ServiceRef, Version
+from models.ids import Group, ServiceRef, group_words, version_of
 from models.quantities import HostPort, host_of, port_of
 from models.traffic import Backend, TrafficSpec, TrafficSplit
 from providers.envoy_files import EnvoyFolder, JsonObject, file_source, socket_address
@@ -37,17 +37,18 @@ class ServiceRecord(Payload):
     backends: tuple[Backend, ...]
     passed: Passed | None = None
 
-    def shares(self) -> dict[Version, int]:
-        """Weight per version, in units of 0.01%; together always FULL_WEIGHT."""
-        split = self.split
-        candidate = 0 if split.candidate is None else round(split.weight * FULL_WEIGHT / 100)
-        shares = {split.stable: FULL_WEIGHT - candidate}
-        if split.candidate is not None:
-            shares[split.candidate] = shares.get(split.candidate, 0) + candidate
+    def shares(self) -> dict[Group, int]:
+        """Weight per group, in units of 0.01%; together always FULL_WEIGHT. Stable has what others leave."""
+        stable, *others = self.split.weights().items()
+        shares = {stable[0]: FULL_WEIGHT}
+        for group, percent in others:
+            share = min(round(percent * FULL_WEIGHT / 100), shares[stable[0]])
+            shares[stable[0]] -= share
+            shares[group] = shares.get(group, 0) + share
         return shares
 
     def cluster_weights(self) -> dict[str, int]:
-        return {cluster_name(self.ref, version): share for version, share in self.shares().items()}
+        return {cluster_name(self.ref, group): share for group, share in self.shares().items()}
 
 
 def make_record(ref: ServiceRef, spec: TrafficSpec, split: TrafficSplit, backends: Sequence[Backend]) -> ServiceRecord:
@@ -57,7 +58,8 @@ def make_record(ref: ServiceRef, spec: TrafficSpec, split: TrafficSplit, backend
     missing = [version for version in versions if not (backend := by_version.get(version)) or not backend.addresses]
     if missing:
         raise ProviderError(
-            f"Traffic of {ref} cannot be sent to {' and '.join(missing)}: no instance of it was named. "
+            f"Traffic of {ref} cannot be sent to {' and '.join(map(group_words, missing))}: "
+            "no instance of it was named. "
             "Start that version first.",
             retryable=False,
         )
@@ -140,16 +142,16 @@ def _cluster(ref: ServiceRef, backend: Backend, files: EnvoyFolder) -> JsonObjec
 def routes(record: ServiceRecord) -> JsonObject:
     weighted: list[JsonValue] = [
         {
-            "name": cluster_name(record.ref, version),
+            "name": cluster_name(record.ref, group),
             "weight": share,
             "response_headers_to_add": [
                 {
-                    "header": {"key": "x-holdfast-version", "value": version},
+                    "header": {"key": "x-holdfast-version", "value": version_of(group)},
                     "append_action": "OVERWRITE_IF_EXISTS_OR_ADD",
                 }
             ],
         }
-        for version, share in record.shares().items()
+        for group, share in record.shares().items()
     ]
     route: JsonObject = {
         "match": {"prefix": "/"},

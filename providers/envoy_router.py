@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from models.fence import Fence
-from models.ids import ServiceRef, Version
+from models.ids import Group, ServiceRef
 from models.quantities import HostPort
 from models.traffic import Backend, TrafficSpec, TrafficSplit
 from providers.envoy_admin import EnvoyAdmin, EnvoyUnreachableError
@@ -111,7 +111,7 @@ class EnvoyRouter:
                 f"{error} {ref} is taken off its list; Envoy no longer routes it once it runs.", retryable=True
             ) from error
 
-    async def refresh(self, ref: ServiceRef, version: Version, addresses: Sequence[HostPort]) -> None:
+    async def refresh(self, ref: ServiceRef, version: Group, addresses: Sequence[HostPort]) -> None:
         """Give a version's new addresses to Envoy, without asking Envoy: it may be down, as when a stack starts.
 
         Does nothing for a service that has no traffic. The split stays as it was last asked for.

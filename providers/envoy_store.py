@@ -10,7 +10,7 @@ from pathlib import Path
 from pydantic import BaseModel, JsonValue, ValidationError
 
 from models.fence import Fence
-from models.ids import ServiceRef, Version
+from models.ids import Group, ServiceRef
 from models.quantities import HostPort
 from providers.durable_files import sync_folder
 from providers.envoy_files import EnvoyFolder, JsonObject, locked, write_atomically
@@ -77,7 +77,7 @@ class EnvoyStore:
         with locked(self._files.root):
             self._write_clusters()
 
-    def repoint(self, ref: ServiceRef, version: Version, addresses: Sequence[HostPort]) -> None:
+    def repoint(self, ref: ServiceRef, version: Group, addresses: Sequence[HostPort]) -> None:
         """Give one version other addresses and render all of the service; nothing happens where it has no record."""
         with locked(self._files.root):
             record = self.read(ref)

@@ -11,7 +11,7 @@ import jmespath
 from pydantic import JsonValue
 
 from models.counters import Counters, LatencyHistogram, MetricSnapshot
-from models.ids import ServiceRef, Version
+from models.ids import Group, ServiceRef, Version
 from models.judge_spec import MetricsSpec
 from models.metric_sources import HttpMetrics as Spec
 from models.templates import fill_jmespath, fill_url
@@ -37,7 +37,7 @@ class HttpMetrics:
     async def aclose(self) -> None:
         await self._documents.aclose()
 
-    async def snapshot(self, ref: ServiceRef, spec: MetricsSpec, versions: Sequence[Version]) -> MetricSnapshot:
+    async def snapshot(self, ref: ServiceRef, spec: MetricsSpec, versions: Sequence[Group]) -> MetricSnapshot:
         spec = _of_http(spec)
         taken_at = datetime.now(UTC)
         documents = await all_of(self._document(ref, spec, version) for version in versions)

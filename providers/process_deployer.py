@@ -18,7 +18,7 @@ import httpx
 
 from models.deployment import Instance, ProcessDeployment
 from models.fence import Fence
-from models.ids import ServiceRef, Version
+from models.ids import Group, ServiceRef, version_of
 from models.secrets import SecretUnavailableError
 from providers.durable_files import held
 from providers.errors import NotReadyError, ProviderError
@@ -42,7 +42,7 @@ class Restored:
     """A version brought back; `problem` says why not all of it is."""
 
     ref: ServiceRef
-    version: Version
+    version: Group
     instances: tuple[Instance, ...]
     problem: str = ""
 
@@ -78,7 +78,7 @@ class ProcessDeployer:
     async def start(
         self,
         ref: ServiceRef,
-        version: Version,
+        version: Group,
         spec: ProcessDeployment,
         progress: Progress,
         fence: Fence | None = None,
@@ -98,14 +98,14 @@ class ProcessDeployer:
     async def scale(
         self,
         ref: ServiceRef,
-        version: Version,
+        version: Group,
         spec: ProcessDeployment,
         instances: int,
         progress: Progress,
         fence: Fence | None = None,
     ) -> tuple[Instance, ...]:
         with _host_errors():
-            wanted = VersionFolder(self._root, ref, version).wanted()
+            wanted = VersionFolder(self._root, ref, version_of(version)).wanted()
         as_last_started = wanted.spec if wanted else spec
         asked = as_last_started.model_copy(update={"instances": instances})
         return await self.start(ref, version, asked, progress, fence)
@@ -184,11 +184,11 @@ class ProcessDeployer:
         return record
 
     @staticmethod
-    def _fill(part: str, version: Version, record: InstanceRecord) -> str:
+    def _fill(part: str, version: Group, record: InstanceRecord) -> str:
         values = {
             "{python}": sys.executable,
             "{port}": str(record.port),
-            "{version}": version,
+            "{version}": version_of(version),
             "{instance}": str(record.slot),
         }
         for placeholder, value in values.items():
@@ -204,7 +204,7 @@ class ProcessDeployer:
     async def stop(
         self,
         ref: ServiceRef,
-        version: Version,
+        version: Group,
         spec: ProcessDeployment,
         progress: Progress,
         fence: Fence | None = None,

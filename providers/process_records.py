@@ -4,6 +4,8 @@
 <folder>/<environment>/<service>/<version>/passed.json    which step of which rollout was here last
 <folder>/<environment>/<service>/<version>/<slot>.json    one instance, written before it is started
 <folder>/<environment>/<service>/<version>/<slot>.log     what it printed
+
+A version's baseline has a folder of its own, named like v1~baseline.
 """
 
 import uuid
@@ -16,7 +18,7 @@ from pydantic import ValidationError
 from models.base import Payload
 from models.deployment import Instance, ProcessDeployment
 from models.fence import Fence
-from models.ids import ServiceRef, Version
+from models.ids import Group, ServiceRef
 from providers.durable_files import remove_durably, replace_durably
 from providers.fencing import Passed, let_pass
 
@@ -28,7 +30,7 @@ _LOG_LIMIT = 10 * 2**20
 
 class Wanted(Payload):
     ref: ServiceRef
-    version: Version
+    version: Group
     spec: ProcessDeployment
 
 
@@ -52,7 +54,7 @@ class InstanceRecord(Payload):
 class VersionFolder:
     """The files of one version of one service. Every method raises OSError."""
 
-    def __init__(self, root: Path, ref: ServiceRef, version: Version) -> None:
+    def __init__(self, root: Path, ref: ServiceRef, version: Group) -> None:
         self.ref = ref
         self.version = version
         self.path = root.absolute() / ref.environment / ref.service / version

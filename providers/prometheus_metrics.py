@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Literal
 
 from models.counters import Counters, MetricSnapshot
-from models.ids import ServiceRef, Version
+from models.ids import Group, ServiceRef, Version
 from models.judge_spec import MetricsSpec
 from models.metric_sources import PrometheusMetrics as Spec
 from models.templates import fill_promql
@@ -42,7 +42,7 @@ class PrometheusMetrics:
     async def aclose(self) -> None:
         await self._documents.aclose()
 
-    async def snapshot(self, ref: ServiceRef, spec: MetricsSpec, versions: Sequence[Version]) -> MetricSnapshot:
+    async def snapshot(self, ref: ServiceRef, spec: MetricsSpec, versions: Sequence[Group]) -> MetricSnapshot:
         spec = _of_prometheus(spec)
         taken_at = datetime.now(UTC)
         if not versions:

@@ -9,7 +9,7 @@ from pydantic import SecretStr
 from models.counters import CounterPoint, MetricSnapshot
 from models.deployment import DeploySpec, Instance
 from models.fence import Fence
-from models.ids import ServiceRef, Version
+from models.ids import Group, ServiceRef, Version
 from models.judge_spec import MetricsSpec
 from models.keeper import LeaseKey, LeaseStanding
 from models.keeper_ledger import Lease
@@ -27,6 +27,8 @@ Raises SecretUnavailableError when one cannot be had; an adapter says it on as i
 
 class Deployer(Protocol):
     """Runs versions of services as instances. Every method may be repeated without further effect.
+
+    A baseline's instances are a group of their own, told apart from the other ones of the version that they run.
 
     All raise ProviderError; those that take a fence raise StaleOrderError when a later step has been here already.
     """
@@ -47,7 +49,7 @@ class Deployer(Protocol):
     async def scale(
         self,
         ref: ServiceRef,
-        version: Version,
+        version: Group,
         spec: DeploySpec,
         instances: int,
         progress: Progress,
@@ -55,12 +57,12 @@ class Deployer(Protocol):
     ) -> tuple[Instance, ...]:
         """Bring a version to this many instances, run as they were last started; by `spec` where that is not known.
 
-        Otherwise like `start`.
+        A baseline's are run as its version's were. Otherwise like `start`.
         """
         ...
 
     async def stop(
-        self, ref: ServiceRef, version: Version, spec: DeploySpec, progress: Progress, fence: Fence | None = None
+        self, ref: ServiceRef, version: Group, spec: DeploySpec, progress: Progress, fence: Fence | None = None
     ) -> None:
         """Let every instance of the version finish its requests, then end it; kill it when it takes too long."""
         ...
@@ -104,7 +106,7 @@ class TrafficRouter(Protocol):
 
 
 class MetricSource(Protocol):
-    async def snapshot(self, ref: ServiceRef, spec: MetricsSpec, versions: Sequence[Version]) -> MetricSnapshot:
+    async def snapshot(self, ref: ServiceRef, spec: MetricsSpec, versions: Sequence[Group]) -> MetricSnapshot:
         """Cumulative counters per version. Counters may begin anew at any time. Raises ProviderError.
 
         A source that counts per instance fills `parts`, so that one instance's new beginning is told from the others.

@@ -70,7 +70,11 @@ class EvidenceSpool:
         try:
             lines = (_Line(rollout=rollout, sample=sample).model_dump_json() + "\n" for sample in samples)
             if data := "".join(lines).encode():
-                self._append(_digest(rollout), data)
+                try:
+                    self._append(_digest(rollout), data)
+                except FileNotFoundError:
+                    self._folder.mkdir(parents=True, exist_ok=True)
+                    self._append(_digest(rollout), data)
         except (OSError, ValueError) as error:
             self._say_once(error)
 
@@ -88,9 +92,9 @@ class EvidenceSpool:
         return [path for _, path in sorted(aged)]
 
     def _append(self, digest: str, data: bytes) -> None:
-        self._folder.mkdir(parents=True, exist_ok=True)
         for _ in range(_ATTEMPTS):
-            with _locked(self._folder / f"{digest}-{self._mine}-{self._turn}.jsonl", os.O_CREAT) as handle:
+            path = self._folder / f"{digest}-{self._mine}-{self._turn}.jsonl"
+            with _locked(path, os.O_CREAT) as handle:
                 if handle is not None:
                     _write_whole(handle, data)
                     return

@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from analysis.evidence_view import evidence_rows
-from analysis.rollout_view import MARKS, PHASE_WORDS, sentence, step_line, weights_line
+from analysis.rollout_view import MARKS, PHASE_WORDS, compared_line, compared_with, sentence, step_line, weights_line
 from models.judgement import VersionHealth, WatchProgress
 from models.quantities import format_duration
 from models.rollout import Bake, Phase, RolloutState, StepState, StepStatus
@@ -76,6 +76,7 @@ def picture(seen: Observation) -> RenderableType:
     parts: list[RenderableType] = [
         Text.assemble((sentence(state), _PHASE_STYLES.get(state.phase, "bold"))),
         Text.assemble("  ", _bar(state), "  ", weights_line(state)),
+        *(Text(f"  {line}", "dim") for line in (compared_line(state),) if line),
         _steps(state),
     ]
     if seen.progress and not state.phase.settled:
@@ -123,7 +124,7 @@ def _health(state: RolloutState, progress: WatchProgress) -> Table:
     table = Table(box=None, padding=(0, 2), header_style="dim")
     for heading in ("  last window", "requests/s", "errors", "p95"):
         table.add_column(heading, justify="left" if heading.startswith(" ") else "right")
-    rows = [(state.stable, progress.stable), (state.version, progress.candidate)]
+    rows = [(compared_with(state), progress.stable), (state.version, progress.candidate)]
     for version, health in rows:
         if version:
             table.add_row(Text(f"  {version}"), *_figures(health))
@@ -182,7 +183,7 @@ class Lines:
         if nothing_yet or (self._metrics_at and now - self._metrics_at < self.METRICS_EVERY):
             return
         self._metrics_at = now
-        pairs = [(state.stable, progress.stable), (state.version, progress.candidate)]
+        pairs = [(compared_with(state), progress.stable), (state.version, progress.candidate)]
         told = [
             "{}: {} req/s, errors {}, p95 {}".format(version, *_figures(health)) for version, health in pairs if version
         ]

@@ -7,7 +7,7 @@ from models.deployment import Instance, ProcessDeployment
 from models.evidence import Comparison, Evidence
 from models.guard import Acquire, Holder, LeaseKind
 from models.ids import ServiceRef
-from models.judge_spec import AfterSpec, JudgeSpec
+from models.judge_spec import AfterSpec, CompareSpec, JudgeSpec
 from models.judgement import Outcome, Verdict
 from models.rollout import RolloutRequest
 from models.traffic import EnvoyTraffic
@@ -47,6 +47,12 @@ def keeping(spec: Service, delay: timedelta = timedelta(minutes=10), *, watched:
     judge = spec.rollout.judge.model_copy(update={"after_promotion": AfterSpec(enabled=watched)})
     changes = {"scale_down_delay": delay, "judge": judge}
     return spec.model_copy(update={"rollout": spec.rollout.model_copy(update=changes)})
+
+
+def beside_a_baseline(spec: Service) -> Service:
+    """The same canary, compared with a baseline."""
+    judge = spec.rollout.judge.model_copy(update={"compare": CompareSpec(against="baseline")})
+    return spec.model_copy(update={"rollout": spec.rollout.model_copy(update={"judge": judge})})
 
 
 def a_request(version: str = "v2", spec: Service | None = None, ref: ServiceRef = SHOP) -> RolloutRequest:

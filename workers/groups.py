@@ -26,7 +26,9 @@ def _none(_adapters: Adapters) -> Activities:
 def _traffic(adapters: Adapters) -> Activities:
     """Leases go with the traffic that they are for, as their ledger is on Envoy's host."""
     keeper = adapters.lease_keeper
-    traffic = TrafficActivities(adapters.routers, adapters.metric_sources, keeper, adapters.evidence_log)
+    traffic = TrafficActivities(
+        adapters.routers, adapters.metric_sources, adapters.deployers, keeper, adapters.evidence_log
+    )
     return [*traffic.registered, *LeaseActivities(keeper).registered]
 
 
@@ -66,7 +68,7 @@ GROUPS = (
         why="A watch holds its slot for as long as a candidate bakes or waits for a person, so slots are many and "
         "cheap. A watch hands over at once when asked to stop; 10 s are for a weight under way.",
         activities=_traffic,
-        concurrent_activities=200,
+        concurrent_activities=600,
         drain=timedelta(seconds=10),
     ),
     Group(

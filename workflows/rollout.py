@@ -10,6 +10,7 @@ with workflow.unsafe.imports_passed_through():
     from analysis.rollout_plan import starting_point, steps_for
     from analysis.rollout_result import result_of
     from models.guard import LeaseKind, LeaseOutcome, Refusal
+    from models.ids import group_words
     from models.judgement import Verdict
     from models.record import Verb
     from models.rollout import (
@@ -25,6 +26,7 @@ with workflow.unsafe.imports_passed_through():
         RolloutState,
         ScaleDown,
         SetWeight,
+        StartBaseline,
         Step,
         StepStatus,
         Successor,
@@ -175,7 +177,7 @@ class Rollout:
             await unless_aborted(self._orders, self._traffic.give_back())
         for leftover in found.leftovers:
             await unless_aborted(self._orders, self._world.stop(leftover))
-            self._journal.note(f"stopped {leftover}, left over from a rollout that was ended by force")
+            self._journal.note(f"stopped {group_words(leftover)}, left over from a rollout that was ended by force")
         if found.unchanged:
             return False
         request = self._request
@@ -193,7 +195,7 @@ class Rollout:
         if isinstance(step, SetWeight | ScaleDown | Promote):
             await self._steps.hold_while_paused()
         stop_if_aborted(self._orders)
-        if isinstance(step, SetWeight | Bake | Gate | ScaleDown) and self._orders.promote:
+        if isinstance(step, StartBaseline | SetWeight | Bake | Gate | ScaleDown) and self._orders.promote:
             self._journal.mark(index, StepStatus.SKIPPED)
             return
         if isinstance(step, Keep) and self._guarded:

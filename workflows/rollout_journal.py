@@ -1,5 +1,7 @@
 """What a rollout tells people while it runs: its state, in the UI, in search and by query."""
 
+import asyncio
+
 from temporalio import workflow
 from temporalio.common import SearchAttributeKey
 
@@ -32,6 +34,7 @@ class Journal:
             request_id=request.id,
             size=request.spec.deploy.instances,
         )
+        self._changed = False
 
     def enter(self, phase: Phase, question: str | None = None) -> None:
         """Go over to a phase, saying what is asked of a person if anything is."""
@@ -55,4 +58,11 @@ class Journal:
 
     def update(self, **changes: object) -> None:
         self.state = self.state.model_copy(update=changes)
+        if not self._changed:
+            self._changed = True
+            asyncio.get_running_loop().call_soon(self._publish)
+
+    def _publish(self) -> None:
+        """Once for all that changes at one moment."""
+        self._changed = False
         workflow.set_current_details(details_markdown(self.state))

@@ -10,8 +10,8 @@ from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_
 
 with workflow.unsafe.imports_passed_through():
     from analysis.change_watch import usual_after
-    from analysis.rollout_plan import way_back
-    from models.ids import Version
+    from analysis.rollout_plan import baseline_share, way_back
+    from models.ids import Version, group_words
     from models.quantities import format_duration, format_percent
     from models.rollout import (
         Bake,
@@ -24,11 +24,13 @@ with workflow.unsafe.imports_passed_through():
         RolloutRequest,
         ScaleDown,
         SetWeight,
+        StartBaseline,
         Step,
         Successor,
         Waiting,
     )
     from workflows.interruption import InterruptedWorkError, unless
+    from workflows.rollout_baseline import Baseline
     from workflows.rollout_journal import Journal
     from workflows.rollout_orders import Orders
     from workflows.rollout_stopping import stop_if_aborted, unless_aborted
@@ -62,11 +64,15 @@ class Steps:
         self._undo = undo
         self._version = journal.state.version
         self._watching = Watching(request, world, orders, journal, traffic)
+        self._baseline = Baseline(world, journal, orders, undo)
+        self._cancelled = False
 
     async def carry_out(self, step: Step) -> None:
         match step:
             case DeployStep(instances=instances):
                 await self._deploy(instances)
+            case StartBaseline():
+                await self._baseline.start(self._old())
             case SetWeight(weight=weight):
                 await self._set_weight(weight)
             case Bake(duration=duration, proof=proof):
@@ -79,8 +85,8 @@ class Steps:
                 await self._promote()
             case Keep(duration=duration):
                 await self._keep(duration)
-            case Retire():
-                await self._retire()
+            case Retire(baseline=baseline):
+                await (self._retire_baseline() if baseline else self._retire())
             case _:
                 assert_never(step)
 
@@ -117,6 +123,8 @@ class Steps:
         await self._traffic.split(weight)
         self._journal.update(weight=weight)
         self._journal.note(f"{self._version} receives {format_percent(weight)}")
+        if baseline := self._journal.state.baseline:
+            self._journal.note(f"{group_words(baseline)} receives {format_percent(baseline_share(weight))}")
 
     async def _scale_down(self, instances: int) -> None:
         """Traffic leaves the instances that go before they are told to end."""
@@ -136,8 +144,16 @@ class Steps:
         self._journal.update(weight=100.0, reason=f"{self._version} serves all traffic")
         self._journal.note(f"{self._version} is promoted")
 
+    async def _retire_baseline(self) -> None:
+        try:
+            await self._baseline.stop()
+        except asyncio.CancelledError:  # the old version is still to go, and without being kept first
+            self._cancelled = True
+
     async def _keep(self, duration: timedelta) -> None:
         """Cut short by a newer rollout, which may lead back to what is kept."""
+        if self._cancelled:
+            return
         old = self._old()
         self._journal.enter(Phase.KEEPING)
         self._journal.note(f"{old} is kept for {format_duration(duration)}, for a quick way back")

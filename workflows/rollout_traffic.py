@@ -6,7 +6,8 @@ from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError
 
 with workflow.unsafe.imports_passed_through():
-    from models.ids import Version, weight_lease
+    from analysis.rollout_plan import baseline_share
+    from models.ids import Group, Version, group_words, weight_lease
     from models.keeper import LEASE_LAPSED, LEASE_LOST, Holder, LeaseKey
     from models.rollout import RolloutRequest
     from models.traffic import TrafficSplit
@@ -39,8 +40,13 @@ class Traffic:
         self._lapses: tuple[datetime, ...] = ()
 
     async def split(self, weight: float, *, left: int | None = None) -> None:
-        """Give the candidate this share. With `left`, only so many instances of the stable version have traffic."""
-        self._split = TrafficSplit(stable=self._stable(), candidate=self._journal.state.version, weight=weight)
+        """Give the candidate this share, and its baseline as much if it has one.
+
+        With `left`, only so many instances of the stable version have traffic.
+        """
+        state = self._journal.state
+        baseline = baseline_share(weight) if state.baseline else None
+        self._split = TrafficSplit(stable=self._stable(), candidate=state.version, weight=weight, baseline=baseline)
         self._left = left
         await self._hold()
 
@@ -145,7 +151,7 @@ def lapse(error: ActivityError) -> str | None:
     return None
 
 
-def _check_lives(alive: frozenset[Version], split: TrafficSplit) -> None:
-    dead = [version for version, share in split.weights().items() if share > 0 and version not in alive]
+def _check_lives(alive: frozenset[Group], split: TrafficSplit) -> None:
+    dead = [group for group, share in split.weights().items() if share > 0 and group not in alive]
     if dead:
-        raise RolloutStoppedError(f"no instance of {dead[0]} lives any more")
+        raise RolloutStoppedError(f"no instance of {group_words(dead[0])} lives any more")

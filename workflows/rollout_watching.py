@@ -70,7 +70,8 @@ class Watching:
 
     async def after_promotion(self, usual: Noise) -> Verdict:
         """Watch the promoted version until it turns bad; to be cancelled."""
-        return await self._world.watch(self._asked(None).model_copy(update={"weight": 100.0, "usual": usual}))
+        promoted = {"weight": 100.0, "usual": usual, "deploy": None}
+        return await self._world.watch(self._asked(None).model_copy(update=promoted))
 
     @property
     def comparison(self) -> Comparison:
@@ -111,7 +112,7 @@ class Watching:
         state = self._journal.state
         return self._asked(bake).model_copy(
             update={
-                "stable": state.stable,
+                "stable": state.baseline or state.stable,
                 "lease": self._traffic.lease,
                 "weight": state.weight,
                 "comparison": self._comparison,
@@ -126,6 +127,7 @@ class Watching:
             ref=self._request.ref,
             metrics=spec.metrics,
             judge=spec.rollout.judge,
+            deploy=spec.deploy,
             stable=None,
             candidate=self._request.version,
             bake=bake,

@@ -9,7 +9,7 @@ with workflow.unsafe.imports_passed_through():
     from activities.traffic import TrafficActivities
     from models.deployment import Instances, ListInstances, ScaleVersion, StartVersion, StopVersion
     from models.fence import Fence
-    from models.ids import Version
+    from models.ids import Group, Version, group_words
     from models.judgement import Verdict, Watch
     from models.keeper import LeaseKey
     from models.quantities import format_percent
@@ -57,20 +57,20 @@ class World:
             **on(TaskQueue.DEPLOYS, SLOW_EFFECT, f"start {version}"),
         )
 
-    async def scale(self, version: Version, instances: int) -> Instances:
+    async def scale(self, version: Group, instances: int) -> Instances:
         return await workflow.execute_activity_method(
             DeployActivities.scale,
             ScaleVersion(
                 ref=self._ref, version=version, spec=self._spec.deploy, instances=instances, fence=self._fence()
             ),
-            **on(TaskQueue.DEPLOYS, SLOW_EFFECT, f"{version} with {instances}"),
+            **on(TaskQueue.DEPLOYS, SLOW_EFFECT, f"{group_words(version)} with {instances}"),
         )
 
-    async def stop(self, version: Version) -> None:
+    async def stop(self, version: Group) -> None:
         await workflow.execute_activity_method(
             DeployActivities.stop,
             StopVersion(ref=self._ref, version=version, spec=self._spec.deploy, fence=self._fence()),
-            **on(TaskQueue.DEPLOYS, MUST_HAPPEN, f"stop {version}"),
+            **on(TaskQueue.DEPLOYS, MUST_HAPPEN, f"stop {group_words(version)}"),
         )
 
     async def split(
@@ -136,4 +136,4 @@ class World:
 
 
 def _summary(split: TrafficSplit) -> str:
-    return " / ".join(f"{version} {format_percent(share)}" for version, share in split.weights().items())
+    return " / ".join(f"{group_words(group)} {format_percent(share)}" for group, share in split.weights().items())

@@ -4,6 +4,7 @@ import asyncio
 import json
 import random
 import sys
+import time
 from dataclasses import dataclass
 
 from examples.shop.versions import Behaviour
@@ -31,6 +32,7 @@ class Shop:
         self._version = version
         self._behaviour = behaviour
         self._chance = random.Random(version)
+        self._began = time.monotonic()
         self._orders = 0
         self._leaked: list[bytes] = []
 
@@ -53,7 +55,7 @@ class Shop:
             self._leaked.append(b"x" * _LEAK_BYTES)
         if self._behaviour.latency:
             await asyncio.sleep(self._behaviour.latency.total_seconds())
-        if self._chance.random() < self._behaviour.error_share:
+        if self._chance.random() < self._behaviour.error_share and not self._warm():
             print(
                 f"shop {self._version}: {path} failed: the payment service's answer could not be read", file=sys.stderr
             )
@@ -62,6 +64,10 @@ class Shop:
             self._orders += 1
             return self._page(200, {"order": self._orders, "status": "confirmed"})
         return self._page(200, self._front_page())
+
+    def _warm(self) -> bool:
+        cold = self._behaviour.cold
+        return cold is not None and time.monotonic() - self._began > cold.total_seconds()
 
     def _front_page(self) -> dict[str, object]:
         page: dict[str, object] = {"products": _PRODUCTS}

@@ -145,7 +145,7 @@ def _crash(version: str) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description="A small web shop, to be rolled out.")
     parser.add_argument("--port", type=int, required=True, help=f"port on {HOST}; 0 for any free one")
-    parser.add_argument("--version", default="v1", help="v1 to v8 behave as examples/shop/versions.py says")
+    parser.add_argument("--version", default="v1", help="v1 to v11 behave as examples/shop/versions.py says")
     arguments = parser.parse_args()
     try:
         asyncio.run(run(arguments.port, arguments.version, behaviour_of(arguments.version)))

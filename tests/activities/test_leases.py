@@ -92,7 +92,7 @@ def a_split(split: TrafficSplit, **leases: LeaseKey) -> SetTraffic:
 
 async def apply(keeper: FakeKeeper, asked: SetTraffic) -> LeaseState | None:
     """What became of the lease that was settled."""
-    activities = TrafficActivities({"envoy": Router(keeper.story)}, {}, keeper, FakeEvidenceLog())
+    activities = TrafficActivities({"envoy": Router(keeper.story)}, {}, {}, keeper, FakeEvidenceLog())
     settled = (await ActivityEnvironment().run(activities.apply, asked)).settled
     return settled.state if settled else None
 
@@ -100,7 +100,7 @@ async def apply(keeper: FakeKeeper, asked: SetTraffic) -> LeaseState | None:
 async def watch(
     keeper: FakeKeeper, lease: LeaseKey | None, control_plane: ControlPlane, bake: float | None = None
 ) -> Verdict:
-    activities = TrafficActivities({}, {"envoy": Source()}, keeper, FakeEvidenceLog(), still_wanted=control_plane)
+    activities = TrafficActivities({}, {"envoy": Source()}, {}, keeper, FakeEvidenceLog(), still_wanted=control_plane)
     judge = JudgeSpec(tick=timedelta(milliseconds=100), window=timedelta(seconds=1))
     asked = Watch(
         ref=SHOP,
@@ -124,6 +124,15 @@ async def test_a_weight_is_armed_before_it_is_set_and_counted_from_when_it_is() 
     assert lease.name() == a_key(30)
     assert lease.undo.split == TrafficSplit(stable="v1")
     assert lease.undo.backends == BACKENDS
+
+
+async def test_what_a_baseline_has_is_taken_back_with_the_candidates_weight() -> None:
+    keeper = FakeKeeper()
+    split = CANARY.model_copy(update={"baseline": 10.0})
+
+    await apply(keeper, a_split(split, lease=a_key(30)))
+
+    assert keeper.armed[0].undo.split.weights() == {"v1": 100.0}
 
 
 async def test_a_weight_is_not_set_where_it_cannot_be_armed() -> None:
@@ -163,7 +172,7 @@ async def test_a_lease_is_renewed_while_its_weight_takes_long_to_be_set() -> Non
     async def answers() -> bool:
         return True
 
-    activities = TrafficActivities({"envoy": SlowRouter([])}, {}, keeper, FakeEvidenceLog(), still_wanted=answers)
+    activities = TrafficActivities({"envoy": SlowRouter([])}, {}, {}, keeper, FakeEvidenceLog(), still_wanted=answers)
     await ActivityEnvironment().run(activities.apply, a_split(CANARY, lease=a_key(0.6)))
 
     assert keeper.story.count("renew") >= 4

@@ -1,9 +1,10 @@
 """Watching a candidate, as Temporal runs it."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from temporalio.exceptions import ApplicationError
@@ -11,6 +12,7 @@ from temporalio.testing import ActivityEnvironment
 
 from activities.traffic import TrafficActivities
 from models.counters import Counters, MetricSnapshot
+from models.deployment import Instance, ProcessDeployment
 from models.judge_spec import EnvoyMetrics, JudgeSpec
 from models.judgement import Outcome, Watch, WatchProgress
 from providers.errors import ProviderError
@@ -48,8 +50,12 @@ def a_watch(bake: timedelta | None) -> Watch:
     return Watch(ref=SHOP, metrics=EnvoyMetrics(), judge=judge, stable="v1", candidate="v2", bake=bake)
 
 
-def activities(*readings: Reading) -> TrafficActivities:
-    return TrafficActivities({}, {"envoy": Source(iter(readings))}, FakeKeeper(), FakeEvidenceLog())
+def an_instance_watch(bake: timedelta) -> Watch:
+    return a_watch(bake).model_copy(update={"deploy": ProcessDeployment(command=("shop", "{port}"))})
+
+
+def activities(*readings: Reading, deployers: Mapping[str, Any] | None = None) -> TrafficActivities:
+    return TrafficActivities({}, {"envoy": Source(iter(readings))}, deployers or {}, FakeKeeper(), FakeEvidenceLog())
 
 
 async def test_gives_its_verdict_and_carries_the_evidence_in_its_heartbeats() -> None:
@@ -87,6 +93,49 @@ async def test_a_source_that_fails_is_asked_again_and_never_becomes_a_verdict_on
     assert "Envoy does not answer" in verdict.reason
 
 
+class Deployer:
+    """Lists one instance of each version; after some looks that of the candidate is gone, or nothing can be seen."""
+
+    def __init__(self, looks: int, *, unseen: bool = False) -> None:
+        self._looks, self._unseen = looks, unseen
+
+    async def instances(self, ref: object, spec: object) -> tuple[Instance, ...]:
+        self._looks -= 1
+        if self._looks < 0 and self._unseen:
+            raise ProviderError("the instances' folder cannot be read", retryable=True)
+        return tuple(
+            Instance(name=f"{version}-0", version=version, address="127.0.0.1:1", pid=1, started_at=WHEN, log="")
+            for version in (("v1",) if self._looks < 0 else ("v1", "v2"))
+        )
+
+
+@pytest.fixture
+def looks_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("activities.traffic.INSTANCES_EVERY", timedelta(milliseconds=100))
+
+
+@pytest.mark.usefixtures("looks_often")
+@pytest.mark.parametrize("reading", [a_reading(0), ProviderError("Envoy does not answer", retryable=True)])
+async def test_a_version_whose_last_instance_ends_is_unhealthy_with_metrics_or_without(reading: Reading) -> None:
+    watching = activities(reading, deployers={"process": Deployer(looks=2)})
+
+    verdict = await ActivityEnvironment().run(watching.watch, an_instance_watch(timedelta(hours=1)))
+
+    assert verdict.outcome is Outcome.UNHEALTHY
+    assert verdict.reason == "1 instance of v2 ended by itself within 10m, and none is left"
+
+
+@pytest.mark.usefixtures("looks_often")
+async def test_instances_that_cannot_be_seen_are_no_end_of_them() -> None:
+    watching = activities(
+        *(a_reading(20 * n) for n in range(1, 50)), deployers={"process": Deployer(looks=2, unseen=True)}
+    )
+
+    verdict = await ActivityEnvironment().run(watching.watch, an_instance_watch(timedelta(milliseconds=600)))
+
+    assert verdict.outcome is Outcome.HEALTHY
+
+
 async def test_a_stopping_worker_hands_the_watch_over_at_once() -> None:
     environment = ActivityEnvironment()
     beaten = asyncio.Event()
@@ -120,7 +169,7 @@ async def test_it_is_seen_to_live_while_a_reading_takes_long(monkeypatch: pytest
             await asyncio.Event().wait()
             raise AssertionError
 
-    watching = TrafficActivities({}, {"envoy": Stuck(iter(()))}, FakeKeeper(), FakeEvidenceLog())
+    watching = TrafficActivities({}, {"envoy": Stuck(iter(()))}, {}, FakeKeeper(), FakeEvidenceLog())
     running = asyncio.create_task(environment.run(watching.watch, a_watch(timedelta(hours=2))))
     await asyncio.wait_for(seen.wait(), 5)
     running.cancel()

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analysis.canary_watch import CanaryWatch
-from models.counters import Counters, MetricSnapshot
+from models.counters import Counters, LatencyHistogram, MetricSnapshot
 from models.evidence import UNKNOWN
 from models.judge_spec import EnvoyMetrics, ErrorRateRule, JudgeSpec
 from models.judgement import Outcome, Verdict, Watch, WatchProgress
@@ -381,3 +381,68 @@ def test_an_instance_of_the_stable_version_that_appears_late_counts_from_then_on
         )
 
     assert canary.comparison.errors.stable_requests == 10 + 20
+
+
+BASELINE_WATCH = a_watch(bake=3600, judge=PATIENT).model_copy(update={"stable": "v1~baseline"})
+
+
+def beside(canary: CanaryWatch, second: int, baseline: Counts, candidate: Counts, stable: Counts) -> Verdict | None:
+    """What each had counted by then, of as much each second."""
+    found = {"v1~baseline": baseline, "v2": candidate, "v1": stable}
+    versions = {group: Counters(requests=second * n, errors=second * bad) for group, (n, bad) in found.items()}
+    return canary.saw(MetricSnapshot(taken_at=WHEN, versions=versions), elapsed=TICK)
+
+
+def test_of_a_baseline_its_versions_counters_are_read_too() -> None:
+    assert BASELINE_WATCH.groups == ("v1~baseline", "v1", "v2")
+    assert a_watch().groups == ("v1", "v2")
+
+
+def test_a_candidate_that_does_as_its_baseline_does_is_not_worse_though_the_stable_version_never_fails() -> None:
+    canary = CanaryWatch(BASELINE_WATCH, WatchProgress())
+    verdicts = [beside(canary, second, (100, 3), (100, 3), (800, 0)) for second in range(1, 120)]
+    against_stable = CanaryWatch(BASELINE_WATCH.model_copy(update={"stable": "v1"}), WatchProgress())
+    found = [beside(against_stable, second, (100, 3), (100, 3), (800, 0)) for second in range(1, 120)]
+
+    assert next(verdict for verdict in found if verdict).outcome is Outcome.UNHEALTHY
+    assert not any(verdicts)
+    assert canary.progress.judgement is not None
+    assert canary.progress.judgement.evidence < 10
+    assert "as often as the baseline of v1 (" in canary.progress.judgement.findings[0].text
+
+
+def test_a_candidate_that_is_worse_than_its_baseline_is_told_so_by_its_name() -> None:
+    canary = CanaryWatch(BASELINE_WATCH, WatchProgress())
+    verdicts = [beside(canary, second, (100, 1), (100, 4), (800, 32)) for second in range(1, 120)]
+    verdict = next(verdict for verdict in verdicts if verdict)
+
+    assert verdict.outcome is Outcome.UNHEALTHY
+    assert "times as often as the baseline of v1" in verdict.reason
+
+
+def test_a_sick_baseline_is_no_measure() -> None:
+    canary = CanaryWatch(BASELINE_WATCH.model_copy(update={"bake": 5 * TICK, "judge": JUDGE}), WatchProgress())
+    verdicts = [beside(canary, second, (100, 50), (100, 0), (800, 0)) for second in range(1, 30)]
+    verdict = next(verdict for verdict in verdicts if verdict)
+
+    assert verdict.outcome is Outcome.INCONCLUSIVE
+    assert verdict.reason.startswith("the baseline of v1 itself is not well")
+
+
+def test_what_is_slow_is_told_by_the_past_of_the_stable_version_as_a_baseline_has_none() -> None:
+    spec = PATIENT.compare.model_copy(update={"latency": "p90"})
+    watch = BASELINE_WATCH.model_copy(update={"judge": PATIENT.model_copy(update={"compare": spec})})
+    canary = CanaryWatch(watch, WatchProgress())
+    past = LatencyHistogram(bounds_ms=(100.0, 200.0), counts=(90, 10, 0))
+    versions = {"v1": Counters(requests=100, latency=past), "v1~baseline": Counters(), "v2": Counters()}
+    canary.saw(MetricSnapshot(taken_at=WHEN, versions=versions), elapsed=TICK)
+
+    assert canary.comparison.slow_bound_ms == 100.0
+
+
+def test_a_baseline_that_is_first_seen_later_counts_from_its_beginning_like_the_candidate() -> None:
+    canary = CanaryWatch(BASELINE_WATCH, WatchProgress())
+    canary.saw(MetricSnapshot(taken_at=WHEN, versions={"v1": Counters(requests=900)}), elapsed=TICK)
+    beside(canary, 1, (100, 0), (100, 0), (900, 0))
+
+    assert (canary.progress.stable.requests, canary.progress.candidate.requests) == (100, 100)

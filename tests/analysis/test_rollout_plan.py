@@ -5,9 +5,10 @@ from datetime import timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analysis.rollout_plan import starting_point, steps_for, version_before
+from analysis.rollout_plan import describe_step, starting_point, steps_for, version_before
 from models.catalog import Service
 from models.deployment import Instances
+from models.ids import baseline_of
 from models.judge_spec import CompareSpec, JudgeSpec
 from models.rollout import Bake, DeployStep, Keep, PastRollout, Phase, Retire, ScaleDown, SetWeight
 from models.traffic import TrafficSplit
@@ -18,6 +19,7 @@ from tests.factories import (
     a_service,
     a_step,
     an_instance,
+    beside_a_baseline,
     keeping,
 )
 
@@ -141,3 +143,32 @@ def test_proof_is_not_asked_where_the_catalog_does_without() -> None:
     for compare in (CompareSpec(enabled=False), CompareSpec(proof=False)):
         spec = a_service(judge=JudgeSpec(compare=compare))
         assert not any(step.proof for step in steps_for(spec, "v2", stable="v1") if isinstance(step, Bake))
+
+
+def test_a_baseline_starts_with_the_candidate_and_stops_before_the_old_version_is_kept() -> None:
+    spec = beside_a_baseline(keeping(a_service(a_step(5.0), a_step(50.0, approval=True))))
+    steps = steps_for(spec, "v2", stable="v1")
+
+    assert [step.kind for step in steps] == [
+        "deploy", "start_baseline", "set_weight", "bake", "set_weight", "bake", "gate",
+        "promote", "retire", "keep", "retire",
+    ]  # fmt: skip
+    said = [describe_step(step, version="v2", stable="v1", instances=2) for step in steps]
+    assert said[1] == "start 2 fresh instances of v1 to compare with"
+    assert (said[8], said[10]) == ("stop the 2 fresh instances of v1", "stop v1")
+
+
+def test_a_way_back_and_a_first_deployment_have_no_baseline() -> None:
+    spec = beside_a_baseline(a_service())
+
+    assert [step.kind for step in steps_for(spec, "v2", stable="v1", at_once=True)] == ["deploy", "promote", "retire"]
+    assert [step.kind for step in steps_for(spec, "v2", stable=None)] == ["deploy", "promote"]
+
+
+def test_a_baseline_is_left_over_and_never_stable() -> None:
+    baseline = baseline_of("v1")
+    half_way = TrafficSplit(stable="v1", candidate="v2", weight=10.0, baseline=10.0)
+
+    assert starting_point("v3", half_way, running("v1", "v2", baseline), wanted=1).leftovers == ("v1~baseline", "v2")
+    assert starting_point("v1", TrafficSplit(stable="v1"), running("v1", baseline), wanted=1).leftovers == (baseline,)
+    assert starting_point("v2", half_way, running(baseline), wanted=1).stable is None

@@ -146,12 +146,12 @@ class Stage:
         assert state.phase == ("promoted" if self.story.promoted else "rolled_back"), state.reason
         until(lambda: self.platform.instances(self.shop.name) == {stays: 2}, f"2 of {stays} and no other")
         split = json.loads((self.platform.home / "envoy" / "services" / f"local.{self.shop.name}.json").read_text())
-        assert split["split"] == {"stable": stays, "candidate": None, "weight": "0%"}
+        assert split["split"] == {"stable": stays, "candidate": None, "weight": "0%", "baseline": None}
         assert self._answering() == {stays}
         started = {
             version: count - before.get(version, 0) for version, count in self.platform.starts(self.shop.name).items()
         }
-        assert {version: count for version, count in started.items() if count} == {candidate: self.story.started}
+        assert {version: count for version, count in started.items() if count} == self.story.starts(self.stable)
         assert asyncio.run(_guard(self.platform, self.ref)).leases == ()
         until(lambda: self._recorded() == [str(state.phase)], "the record", within=60)
         self.stable = stays

@@ -1,4 +1,5 @@
 import socket
+from dataclasses import replace
 from datetime import timedelta
 
 import httpx
@@ -88,8 +89,18 @@ def test_v8_lives_and_is_never_ready() -> None:
         assert httpx.get(it.url + "/readyz").status_code == 503
 
 
+async def test_v10_fails_every_fifth_customer_until_it_is_warm() -> None:
+    def of(cold: timedelta) -> Shop:
+        return Shop("v10", replace(behaviour_of("v10"), cold=cold))
+
+    cold, warm = of(timedelta(hours=1)), of(timedelta(0))
+
+    assert 0 < [(await cold.answer("/")).status for _ in range(100)].count(500) < 50
+    assert {(await warm.answer("/")).status for _ in range(100)} == {200}
+
+
 def test_the_table_tells_what_is_wrong_with_each_version() -> None:
-    assert len({behaviour.summary for behaviour in BEHAVIOURS.values()}) == len(BEHAVIOURS) == 9
+    assert len({behaviour.summary for behaviour in BEHAVIOURS.values()}) == len(BEHAVIOURS) == 11
 
 
 def test_many_requests_share_a_connection() -> None:

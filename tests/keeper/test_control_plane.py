@@ -77,7 +77,7 @@ async def plane(tmp_path: Path, temporal_cli: Path) -> AsyncIterator[Plane]:
         await wait_until_serving(f"127.0.0.1:{port}")
         client = await connect(Settings(home=tmp_path, temporal_address=f"127.0.0.1:{port}"))
         ledger = LeaseLedger(tmp_path / "keeper")
-        activities = TrafficActivities({}, {"envoy": Source()}, ledger, FakeEvidenceLog()).registered
+        activities = TrafficActivities({}, {"envoy": Source()}, {}, ledger, FakeEvidenceLog()).registered
         worker = Worker(client, task_queue="watching", workflows=[Watches], activities=activities)
         with ledger.serving():
             working = asyncio.create_task(worker.run())

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel, JsonValue, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
+from ruamel.yaml import YAML
 
 from models.catalog import (
     BlueGreenPlan,
@@ -17,6 +18,7 @@ from models.catalog import (
     Service,
     catalog_schema,
 )
+from models.crashes import CrashLoopSpec
 from models.deployment import HttpReadiness, ProcessDeployment
 from models.freezes import FreezeSpec
 from models.guard import GuardSpec, RestartBudget
@@ -51,6 +53,7 @@ SECTIONS: dict[str, tuple[type[BaseModel], ...]] = {
     "`services.<name>.rollout`, rolling": (RollingPlan,),
     "`services.<name>.rollout.steps[]`": (CanaryStep,),
     "`services.<name>.rollout.judge`": (JudgeSpec,),
+    "`services.<name>.rollout.judge.crash_loop`": (CrashLoopSpec,),
     "`services.<name>.rollout.judge.compare`": (CompareSpec,),
     "`services.<name>.rollout.judge.compare.noise`": (NoiseSpec,),
     "`services.<name>.rollout.judge.after_promotion`": (AfterSpec,),
@@ -228,3 +231,50 @@ def test_a_window_holds_one_tick_to_six_hundred(tick: str, window: str, said: st
     with pytest.raises(ValidationError, match=said):
         JudgeSpec.model_validate({"tick": tick, "window": window})
     assert JudgeSpec.model_validate({"tick": "1s", "window": "10m"}).window.total_seconds() == 600
+
+
+BASELINE = {"compare": {"against": "baseline"}}
+
+
+def test_a_canary_may_be_compared_with_a_baseline() -> None:
+    steps = [{"weight": "5%", "bake": "1m"}, {"weight": "100%", "bake": "1m"}]
+    service = Service.model_validate(written_service(rollout={"steps": steps, "judge": BASELINE}))
+
+    assert service.rollout.judge.compare.against == "baseline"
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"rollout": {"strategy": "blue-green", "bake": "1m", "judge": BASELINE}}, "only a canary .* a blue-green"),
+        ({"rollout": {"strategy": "rolling", "bake": "1m", "judge": BASELINE}}, "only a canary .* a rolling"),
+        ({"rollout": {"steps": [{"weight": "100%", "bake": "1m"}], "judge": BASELINE}}, "nothing left for a baseline"),
+        (
+            {
+                "rollout": {
+                    "steps": [{"weight": "5%", "bake": "1m"}],
+                    "judge": {"compare": {"against": "baseline", "enabled": False}},
+                }
+            },
+            "nothing is compared",
+        ),
+        (
+            {
+                "rollout": {"steps": [{"weight": "5%", "bake": "1m"}], "judge": BASELINE},
+                "metrics": {"provider": "http", "url": "http://a/{{version}}", "requests": "n", "errors": "e"},
+            },
+            "provider envoy instead of http",
+        ),
+    ],
+)
+def test_a_baseline_that_would_be_of_no_use_is_refused(changes: dict[str, object], said: str) -> None:
+    with pytest.raises(ValidationError, match=said):
+        Service.model_validate(written_service(**changes))
+
+
+def test_the_judges_page_shows_a_canary_beside_a_baseline() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "judgement.md").read_text(encoding="utf-8")
+    (block,) = [block for block in re.findall(r"```yaml\n(.*?)```", page, re.DOTALL) if "against" in block]
+    service = Service.model_validate(written_service(**YAML(typ="safe").load(block)))
+
+    assert service.rollout.judge.compare.against == "baseline"

@@ -3,9 +3,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
-from models.ids import NAME_RULE, ServiceRef, Version, guard_id, parse_guard_id, parse_rollout_id, rollout_id
+from models.ids import (
+    NAME_RULE,
+    VERSION_RULE,
+    Group,
+    ServiceRef,
+    Version,
+    baseline_of,
+    group_words,
+    guard_id,
+    is_baseline,
+    parse_guard_id,
+    parse_rollout_id,
+    rollout_id,
+    version_of,
+)
 
 names = st.from_regex(NAME_RULE.replace("$", r"\Z"))
+versions = st.from_regex(VERSION_RULE.replace("$", r"\Z")).filter(lambda text: ".." not in text)
 
 
 @given(names, names)
@@ -55,3 +70,21 @@ def test_versions_are_taken_as_they_are(version: str) -> None:
 def test_a_version_that_could_leave_its_folder_is_refused(version: str) -> None:
     with pytest.raises(ValidationError):
         TypeAdapter(Version).validate_python(version)
+
+
+@given(versions)
+def test_a_baseline_is_a_group_of_its_version_and_no_version_that_people_can_name(version: str) -> None:
+    group = baseline_of(version)
+
+    assert TypeAdapter(Group).validate_python(group) == group
+    assert version_of(group) == version_of(version) == version
+    assert (is_baseline(group), is_baseline(version)) == (True, False)
+    assert (group_words(group), group_words(version)) == (f"the baseline of {version}", version)
+    with pytest.raises(ValidationError, match="is not a version"):
+        TypeAdapter(Version).validate_python(group)
+
+
+@pytest.mark.parametrize("group", ["~baseline", "v1~other", "v1~baseline~baseline", "../v1~baseline"])
+def test_what_is_no_groups_name_is_refused(group: str) -> None:
+    with pytest.raises(ValidationError, match="is not a version"):
+        TypeAdapter(Group).validate_python(group)

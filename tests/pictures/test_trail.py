@@ -107,3 +107,10 @@ def test_a_long_reason_takes_two_lines_broken_between_words() -> None:
     assert len(text) <= 100
     assert [len(row) <= 60 for row in rows(text, 60)] == [True, True]
     assert all(row.split(" ")[0] == "word" for row in rows(text, 60))
+
+
+def test_what_it_is_held_against_is_the_stable_version_or_its_baseline() -> None:
+    beside = tuple(sample.model_copy(update={"stable": "v1~baseline"}) for sample in samples(11, 14))
+
+    assert Trail(ROLLED_BACK, samples(11, 14)).stable == "v1"
+    assert Trail(ROLLED_BACK, beside).stable == "the baseline of v1"

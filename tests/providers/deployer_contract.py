@@ -132,3 +132,17 @@ class DeployerContract:
         assert not failure.value.retryable
         assert "answered 503" in str(failure.value)
         assert await stage.deployer.instances(SHOP, stage.spec()) == ()
+
+    async def test_a_baseline_runs_as_its_version_was_started_and_is_stopped_alone(self, stage: DeployerStage) -> None:
+        await stage.deployer.start(SHOP, "v1", stage.spec(instances=1), quiet)
+        changed = stage.spec("never-ready")
+        fresh = await stage.deployer.scale(SHOP, "v1~baseline", changed, 2, quiet)
+        again = await stage.restarted().scale(SHOP, "v1~baseline", changed, 2, quiet)
+        both = await stage.deployer.instances(SHOP, changed)
+        await stage.deployer.stop(SHOP, "v1~baseline", changed, quiet)
+        left = await stage.deployer.instances(SHOP, changed)
+
+        assert all(map(answers, left))
+        assert fresh == again
+        assert sorted(instance.version for instance in both) == ["v1", "v1~baseline", "v1~baseline"]
+        assert [instance.version for instance in left] == ["v1"]

@@ -175,9 +175,11 @@ class Site:
             for version, upstreams in self.upstreams.items()
         )
 
-    async def split(self, stable: str, candidate: str | None = None, weight: float = 0.0) -> TrafficSplit:
+    async def split(
+        self, stable: str, candidate: str | None = None, weight: float = 0.0, baseline: float | None = None
+    ) -> TrafficSplit:
         """Have Envoy split, between instances that were started."""
-        split = TrafficSplit(stable=stable, candidate=candidate, weight=weight)
+        split = TrafficSplit(stable=stable, candidate=candidate, weight=weight, baseline=baseline)
         await self.envoy.router.apply(self.ref, self.spec, split, self.backends())
         return split
 

@@ -84,6 +84,21 @@ class RouterContract:
         assert await stage.send(30) == {"v2": 30}
         assert await stage.router.current(stage.ref, stage.spec) == TrafficSplit(stable="v2")
 
+    async def test_a_baseline_is_in_the_split_as_it_was_asked_for_and_loses_all_with_the_candidate(
+        self, stage: RouterStage
+    ) -> None:
+        backends = [await stage.start("v1"), await stage.start("v1~baseline"), await stage.start("v2")]
+        half = TrafficSplit(stable="v1", candidate="v2", weight=50.0, baseline=50.0)
+        await self.apply(stage, half, backends)
+        asked = await stage.router.current(stage.ref, stage.spec)
+        answers = await stage.send(100)
+        await stage.router.give_back(stage.ref, stage.spec, TrafficSplit(stable="v1"), backends)
+
+        assert asked == half
+        assert set(answers) == {"v1", "v2"}
+        assert await stage.send(30) == {"v1": 30}
+        assert await stage.router.current(stage.ref, stage.spec) == TrafficSplit(stable="v1")
+
     async def test_a_removed_service_is_not_routed_and_can_be_removed_again(self, stage: RouterStage) -> None:
         backends = [await stage.start("v1")]
         await self.apply(stage, TrafficSplit(stable="v1"), backends)

@@ -71,6 +71,20 @@ async def test_counts_each_versions_requests_and_errors(site: Site) -> None:
     assert (found["v1_0"].requests, found["v1_0"].errors) == (12, 12)
 
 
+async def test_a_baseline_is_counted_apart_from_its_version_and_answers_in_its_name(site: Site) -> None:
+    (await site.start("v1~baseline")).status = 503
+    await site.start("v1")
+    await site.start("v2")
+    await site.split("v1", "v2", 50.0, 50.0)
+    answers = await site.send(100)
+    found = await read(site, "v1", "v1~baseline", "v2")
+
+    assert set(answers) == {"v1 503", "v2"}
+    assert found["v1"].requests == 0
+    assert found["v1~baseline"].errors == found["v1~baseline"].requests == answers["v1 503"]
+    assert found["v2"].requests == answers["v2"]
+
+
 async def test_what_is_not_a_server_error_is_no_error(site: Site) -> None:
     (await site.start("v1")).status = 404
     await site.split("v1")

@@ -254,3 +254,22 @@ async def test_a_caller_cannot_hide_a_bad_version_by_asking_for_retries(site: Si
 
     assert answer.status_code == 500
     assert upstream.served == 1
+
+
+@pytest.mark.parametrize(
+    ("weight", "baseline", "shares"),
+    [(10.0, 10.0, [8000, 1000, 1000]), (50.0, 50.0, [0, 5000, 5000]), (66.67, 33.33, [0, 3333, 6667])],
+)
+async def test_stable_has_what_candidate_and_baseline_leave(
+    envoy: Envoy, site: Site, weight: float, baseline: float, shares: list[int]
+) -> None:
+    groups = ["v1", "v1~baseline", "v2"]
+    for group in groups:
+        await site.start(group)
+    await site.split("v1", "v2", weight, baseline)
+
+    assert await weights_in_force(envoy) == {
+        f"local.shop.{group}": share for group, share in zip(groups, shares, strict=True)
+    }
+    await site.split("v2")
+    assert await clusters_in_force(envoy) == {"local.shop.v2"}

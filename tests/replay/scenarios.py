@@ -14,6 +14,7 @@ from tests.factories import (
     a_rolling_service,
     a_service,
     a_step,
+    beside_a_baseline,
     compared,
     healthy,
     inconclusive,
@@ -169,6 +170,13 @@ SCENARIOS: dict[str, Scenario | GuardScenario] = {
         request=a_request(spec=keeping(a_service(), timedelta(days=300), watched=True)),
     ),
     "kept": Scenario(request=a_request(spec=keeping(a_service(), timedelta(seconds=1)))),
+    "beside-a-baseline": Scenario(
+        request=a_request(spec=beside_a_baseline(keeping(a_service(), timedelta(seconds=1))))
+    ),
+    "beside-a-baseline-unhealthy": Scenario(
+        lambda world: world.verdicts.extend([healthy(), unhealthy()]),
+        request=a_request(spec=beside_a_baseline(a_service())),
+    ),
     "refused-by-its-guard": Scenario(request=a_request().model_copy(update={"guard": FROZEN})),
     "guard-leases": GuardScenario(_leases),
     "guard-freezes": GuardScenario(_freezes),

@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from analysis.rollout_plan import steps_for
-from analysis.rollout_view import PHASE_WORDS
+from analysis.rollout_view import PHASE_WORDS, details_markdown, weights_line
 from models.judgement import VersionHealth, WatchProgress
 from models.rollout import Phase, RolloutState, StepState, StepStatus, TimelineEntry
 from starters.live import Lines, picture
@@ -195,3 +195,38 @@ def test_a_line_is_one_line_however_narrow_the_terminal() -> None:
     state = a_state(Phase.FAILED).model_copy(update={"reason": "a long reason " * 20})
 
     assert len(told(Observation(open=False, state=state)).splitlines()) == 2
+
+
+def beside_baseline(phase: Phase = Phase.PROGRESSING, weight: float = 10.0) -> RolloutState:
+    return a_state(phase).model_copy(update={"baseline": "v1~baseline", "weight": weight})
+
+
+def test_a_baseline_is_named_with_its_share_and_its_figures() -> None:
+    text = shown(Observation(state=beside_baseline(), progress=progress()))
+
+    assert "v1 80% · the baseline of v1 10% · v2 10%" in text
+    assert "compared with 2 fresh instances of v1" in text
+    assert ["the", "baseline", "of", "v1", "45.0", "0", "(0.0%)", "1", "ms"] in [
+        line.split() for line in text.splitlines()
+    ]
+    assert "the baseline of v1: 45.0 req/s" in told(Observation(state=beside_baseline(), progress=progress()))
+    assert "~" not in text
+
+
+@pytest.mark.parametrize(
+    ("weight", "line"),
+    [
+        (0.0, "v1 100% · v2 0%"),
+        (50.0, "v1 0% · the baseline of v1 50% · v2 50%"),
+        (75.0, "v1 0% · the baseline of v1 25% · v2 75%"),
+        (100.0, "v1 0% · v2 100%"),
+    ],
+)
+def test_a_baselines_share_is_the_candidates_or_what_is_left(weight: float, line: str) -> None:
+    assert weights_line(beside_baseline(weight=weight)) == line
+    assert f"Traffic: {line}" in details_markdown(beside_baseline(weight=weight))
+
+
+def test_the_page_of_a_rollout_says_what_it_is_compared_with() -> None:
+    assert "v2 is compared with 2 fresh instances of v1" in details_markdown(beside_baseline())
+    assert "compared with" not in details_markdown(a_state())

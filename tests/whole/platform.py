@@ -245,9 +245,13 @@ class Platform:
         if (self.home / "envoy" / "services" / f"local.{shop.name}.json").exists():
             with suppress(ProviderError, FileNotFoundError):
                 asyncio.run(self._remove_traffic(shop))
+        self.kill_instances(shop)
+
+    def kill_instances(self, shop: Shop, *version: str) -> None:
+        """kill -9 of all instances of a shop, or of one version of it."""
         for process in self.processes():
             with suppress(psutil.Error):
-                if self._holds_a_file(process, self.home / "instances" / "local" / shop.name):
+                if self._holds_a_file(process, self.home.joinpath("instances", "local", shop.name, *version)):
                     process.kill()
 
     async def _remove_traffic(self, shop: Shop) -> None:

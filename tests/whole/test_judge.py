@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.whole.platform import Json, Platform, Shop, until
+from tests.whole.platform import Json, Platform, Shop, finished, until
 
 LENIENT = [{"metric": "error_rate", "at_most": "90%"}]
 
@@ -34,6 +34,19 @@ def test_evidence_is_seen_to_grow_and_its_picture_is_drawn(platform: Platform) -
     drawn = json.loads(platform.order("picture", shop, "--json", "--out", str(platform.folder)).stdout)
     assert drawn["samples"] >= 3
     assert all(path.startswith(str(platform.folder)) for path in drawn["pictures"])
+
+
+def test_a_version_whose_instances_end_is_rolled_back_though_nobody_sends_a_request(platform: Platform) -> None:
+    shop = platform.shop(steps=[{"weight": "50%", "bake": "2m"}])
+    platform.deploy(shop, "v1")
+    with platform.deploying(shop, "v2") as deploying:
+        until(lambda: _seen(platform, shop) == 2, "the watch to see the instances", within=60)
+        platform.kill_instances(shop, "v2")
+        code, result = finished(deploying)
+
+    assert (code, result["outcome"]) == (1, "rolled_back")
+    assert result["reason"].startswith("v2 is unhealthy: 2 instances of v2 ended by themselves within 10m")
+    assert platform.instances(shop.name) == {"v1": 2}
 
 
 def test_a_rollout_of_one_artefact_under_two_names_is_learnt_from(platform: Platform) -> None:
@@ -80,6 +93,11 @@ def test_a_version_that_turns_bad_after_its_promotion_makes_way_for_the_one_befo
     assert promoted["outcome"] == "promoted"
     assert platform.instances(shop.name) == {"v1": 2}
     assert [each["version"] for each in history] == ["v1", "v6", "v1"]
+
+
+def _seen(platform: Platform, shop: Shop) -> int:
+    progress = json.loads(platform.order("status", shop, "--json").stdout)["progress"]
+    return len(progress["crashes"]["candidate"]) if progress else 0
 
 
 def _ended_as(platform: Platform, shop: Shop, version: str) -> bool:

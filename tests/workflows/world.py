@@ -101,6 +101,7 @@ class FakeWorld:
 
     async def scale(self, asked: ScaleVersion) -> Instances:
         self._may_fail(f"scale {asked.version} to {asked.instances}")
+        await self._may_hang(f"scale {asked.version} to {asked.instances}")
         if self.split and self.split.weights().get(asked.version):
             assert len(self.backends.get(asked.version, ())) <= asked.instances, "what ends still has traffic"
         self.effects.append(f"scale {asked.version} to {asked.instances}")
