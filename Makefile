@@ -56,10 +56,11 @@ exit-codes: setup
 bench-rollouts: setup
 	@$(BIN)/python -m benchmarks.rollouts $(ARGS)
 
-# How often the judge is wrong and how soon it is right, beside other tools' rules; half an hour; `ARGS=--help`.
+# How many rollouts one worker judges each second, on one core; two minutes; `ARGS=--help`.
 bench-watches: setup
 	@$(BIN)/python -m benchmarks.watches $(ARGS)
 
+# How often the judge is wrong and how soon it is right, beside other tools' rules; half an hour; `ARGS=--help`.
 bench-judge: setup
 	@$(BIN)/python -m benchmarks.judge $(ARGS)
 

@@ -31,6 +31,7 @@ RUN_ELSEWHERE = {
     "make test-full": "it runs what make test leaves out",
     "make exposure": "tests/whole/test_rollouts.py runs one of its canaries",
     "make bench-judge": "tests/benchmarks/test_judge.py runs a part of it",
+    "make bench-watches": "tests/whole/test_watch_benchmark.py runs a part of it",
     "make bench-equals": "tests/benchmarks/test_judge_equals.py runs a part of it",
     "make crash": "make test runs a part of it",
     "make exit-codes": "tests/whole/test_exit_codes.py runs it",
