@@ -19,7 +19,8 @@ def deaths() -> list[tuple[Story, str, int, Moment]]:
         for nth in range(1, count + 1)
         for moment in Moment
     ]
-    return every if FULL else every[:: len(every) // 8]
+    beside = [each for each in every if each[0].baseline and each[1] == "deploy.scale" and each[3] is Moment.AFTER]
+    return every if FULL else [*every[:: len(every) // 8], *beside]
 
 
 @pytest.mark.parametrize("story", STORIES if FULL else STORIES[2:7:4], ids=str)
