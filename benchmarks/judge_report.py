@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from benchmarks.judge_cells import BUSY, CLEARLY_WORSE
 from benchmarks.judge_measure import OURS, Measured
 from benchmarks.judge_speed import METRICS, MOST_MILLISECONDS
 from benchmarks.judge_watch import Watched
@@ -18,8 +19,6 @@ SHORT = {
     "argo consecutive": "Argo cons.",
     "flagger": "Flagger",
 }
-ONE_ARM = ("own", "restarts")
-CLEARLY_WORSE, BUSY = 1.5, 200
 MUCH_WORSE, QUIET, NEARLY_ALL, FEW = 5.0, 20, 0.99, 0.05
 SMALL = 0.02
 
@@ -52,7 +51,7 @@ def checks(measured: Sequence[Measured], spec: EvidenceSpec) -> list[Check]:
     return [
         *_false_rollbacks(measured, spec.alpha),
         *_false_promotions(measured, spec),
-        *_against_kayenta(measured),
+        *_against_kayenta(measured, spec.alpha),
         *_quiet_service(measured),
     ]
 
@@ -103,20 +102,49 @@ def _false_promotions(measured: Sequence[Measured], spec: EvidenceSpec) -> Itera
         )
 
 
-def _against_kayenta(measured: Sequence[Measured]) -> Iterator[Check]:
+def _against_kayenta(measured: Sequence[Measured], alpha: float) -> Iterator[Check]:
     asked = [each for each in measured if each.cell.ratio >= CLEARLY_WORSE and each.cell.traffic >= BUSY]
-    groups = (
-        ("without noise of one arm", [each for each in asked if each.cell.noise not in ONE_ARM]),
-        ("with noise of one arm", [each for each in asked if each.cell.noise in ONE_ARM]),
-    )
-    for words, group in groups:
-        for rule in KAYENTA if group else ():
-            lost = [each for each in group if each.outcomes[OURS].bad_served >= each.outcomes[rule].bad_served]
-            text = f"fewer bad requests than {rule} at ratio >= {CLEARLY_WORSE} and >= {BUSY}/min, {words}: "
-            text += f"{len(group) - len(lost)} of {len(group)} cells"
-            if lost:
-                text += "; not: " + "; ".join(_beside(each, rule) for each in lost)
-            yield Check(text, held=not lost)
+    for rule in KAYENTA if asked else ():
+        yield _fewer(f"fewer bad requests than {rule}", asked, rule, binding=rule == KAYENTA[0])
+    for rule in KAYENTA[1:] if asked else ():
+        keeps = [each for each in asked if each.honest[rule].false <= alpha]
+        breaks = [each for each in asked if each.honest[rule].false > alpha]
+        yield _fewer(f"of these where it rolls back at most {alpha:.0%} in the same cell at x1, {rule}", keeps, rule)
+        yield _fewer_than_honest(breaks, rule, alpha)
+        lost = [each for each in breaks if _served(each) >= each.outcomes[rule].bad_served]
+        if lost:
+            rates = [each.honest[rule].false for each in lost]
+            yield Check(
+                f"  as it is, {rule} serves fewer in {len(lost)} of those {len(breaks)}, with false rollbacks of "
+                f"{_percent(min(rates))} to {_percent(max(rates))}: "
+                + "; ".join(f"{_beside(each, rule)} with {_percent(each.honest[rule].false)}" for each in lost),
+                held=True,
+                binding=False,
+            )
+
+
+def _fewer(words: str, group: Sequence[Measured], rule: str, *, binding: bool = True) -> Check:
+    lost = [each for each in group if _served(each) >= each.outcomes[rule].bad_served]
+    text = f"{words}, at ratio >= {CLEARLY_WORSE} and >= {BUSY}/min: {len(group) - len(lost)} of {len(group)} cells"
+    if lost and binding:
+        text += "; not: " + "; ".join(_beside(each, rule) for each in lost)
+    return Check(text, held=not lost, binding=binding)
+
+
+def _fewer_than_honest(group: Sequence[Measured], rule: str, alpha: float) -> Check:
+    lost = [each for each in group if _served(each) >= each.honest[rule].outcome.bad_served]
+    text = f"where it rolls back more than that, {rule} with its confidence raised until it keeps {alpha:.0%}: "
+    text += f"{len(group) - len(lost)} of {len(group)} cells"
+    if lost:
+        text += "; not: " + "; ".join(
+            f"{each.cell.name} ({_served(each):.0f} against {each.honest[rule].outcome.bad_served:.0f})"
+            for each in lost
+        )
+    return Check(text, held=not lost)
+
+
+def _served(each: Measured) -> float:
+    return each.outcomes[OURS].bad_served
 
 
 def _quiet_service(measured: Sequence[Measured]) -> Iterator[Check]:
