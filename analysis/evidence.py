@@ -164,9 +164,9 @@ def _weigh(after: Evidence, minutes: float, counts: Counts, spec: EvidenceSpec, 
     if wanders(noise):
         n, x, m, y = _counts(pooled)
         held = ((1 + spec.delta) * n, x, m, y)
-        worse, departure = weighed(
-            departure, pooled.minutes, held, [math.log(step) for step, _ in WORSE_WHERE_IT_WANDERS], noise
-        )
+        ratios = [math.log(step) for step, _ in WORSE_WHERE_IT_WANDERS]
+        expected = information * pooled.minutes
+        worse, departure = weighed(departure, pooled.minutes, held, ratios, noise, expected)
     else:
         worse = _gains(WORSE, 1 + spec.delta, pooled, _unlimited(noise), information)
     fine = _gains(FINE, 1 + spec.tolerance, pooled, noise, information)

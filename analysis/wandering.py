@@ -1,16 +1,20 @@
 """Bets on counts where a group's rate wanders by itself, for a while at a time.
 
 The logarithm of the two groups' rate ratio is taken to be a steady difference (none, for the claim) and a departure
-that comes and goes: an Ornstein-Uhlenbeck process of deviation `swing`, which forgets itself within about
-`spell` minutes. How far the groups are apart by now is followed as a Kalman filter does, so that only what the past
-does not explain speaks for a worse candidate. Of x failures among k, with a shift u of their log odds, a prediction
-N(mean, P) of it fits as well as the best u does: x u - k log(1 + s e^u) - (u - mean)^2 / 2P, less log(1 + P i) / 2 with
-the information i there (Laplace's approximation). A bet is the ratio of two such predictions, its logarithm their
-difference. With P = 0 it is the ratio of likelihoods of `analysis.evidence`, and with any P it is never expected to
-gain while the claim holds: if departures are as they are taken to be, because it is a ratio of predictive densities
-(but for the approximation); if there are none at all, because the prediction of the claim is wider than chance. Nor is
-it when the candidate departed to the better: that is not held against it, as the claim's mean is kept at 0 or above.
-Tests add up all outcomes, of both worlds.
+that comes and goes: an Ornstein-Uhlenbeck process of deviation `swing`, which forgets itself within about `spell`
+minutes. How far the groups are apart by now is followed as a Kalman filter does, so that only what the past does not
+explain speaks for a worse candidate. Of x failures among k, with a shift u of their log odds (log s without one), a
+prediction N(mean, P) of it fits as well as the best u does: x u - k log(1 + s e^u) - (u - mean)^2 / 2P, less
+log(1 + P i) / 2 with the information i there (Laplace's approximation). A bet is the ratio of two such predictions. If
+departures are as they are taken to be, it is never expected to gain while the claim holds, as a ratio of predictive
+densities (but for the approximation). That the candidate departed to the better is not held against it: the claim's
+mean is kept at 0 or above, which only lowers the gain.
+
+If there are no departures at all, the promise does not rest on any of this: no gain is larger than that of the plain
+bet of `analysis.evidence` at a ratio e^s, x s - k log(1 + p (e^s - 1)) with the claim's share p, where s is fixed
+before the reading; and what is never more than a fair bet's gain is fair. As s is the slope of the gain where it is
+expected to lie, and the gain bends away from a straight line, this bound hardly ever cuts anything. With P = 0 both
+are the same.
 """
 
 import math
@@ -30,12 +34,18 @@ def wanders(noise: Noise) -> bool:
 
 
 def weighed(
-    before: Departure, minutes: float, counts: tuple[float, float, float, float], ratios: Sequence[float], noise: Noise
+    before: Departure,
+    minutes: float,
+    counts: tuple[float, float, float, float],
+    ratios: Sequence[float],
+    noise: Noise,
+    information: float,
 ) -> tuple[tuple[float, ...], Departure]:
     """What each bet gains by a reading of so many minutes, and how far the groups are apart after it.
 
     `counts`: requests and bad ones of the candidate, then of the stable version; the former are to be multiplied by
-    the claim's bound already. `ratios` are logarithms.
+    the claim's bound already. `ratios` are logarithms. `information`: failures that were expected to tell the two
+    apart, by what was known before the reading.
     """
     n, x, m, y = counts
     now = _later(before, minutes, noise)
@@ -43,10 +53,16 @@ def weighed(
     total, odds = x + y, math.log(n / m)
     claim = max(0.0, now.expected)
     usual, _ = _fit(claim, variance, x, total, odds)
+    share = _share(odds + claim)
     gains = []
     for ratio in ratios:
         worse = now.expected + ratio * (1 - now.taken)
-        gains.append(_fit(worse, variance, x, total, odds)[0] - usual if worse > claim else 0.0)
+        if worse > claim:
+            step = (worse - claim) / (1 + variance * information)
+            by_chance = x * step - total * math.log1p(share * math.expm1(step))
+            gains.append(min(by_chance, _fit(worse, variance, x, total, odds)[0] - usual))
+        else:
+            gains.append(0.0)
     return tuple(gains), _learnt(now, variance, x, total, odds)
 
 

@@ -89,7 +89,8 @@ class _Judge:
         rows = np.flatnonzero(due & self.noise.wanders)
         if rows.size:
             held = pooled[:, rows] * np.array([1.0, 1 + self.spec.delta, 1.0, 1.0, 1.0])[:, None]
-            worse[rows] = self.departures.weighed(rows, held, self.worse.log_steps[rows])
+            expected = information[rows] * pooled[0, rows]
+            worse[rows] = self.departures.weighed(rows, held, self.worse.log_steps[rows], expected)
         self._bet(due, pooled[0], worse, fine)
         self.pooled = np.where(due, 0.0, pooled)
 

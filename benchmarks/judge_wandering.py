@@ -15,7 +15,7 @@ class Departures:
         self.expected, self.taken, self.waited = np.zeros((3, swing.size))
         self.unknown = np.ones(swing.size)
 
-    def weighed(self, rows: np.ndarray, pooled: Floats, ratios: Floats) -> Floats:
+    def weighed(self, rows: np.ndarray, pooled: Floats, ratios: Floats, information: Floats) -> Floats:
         """What each bet gains; rows are traces, columns are ratios."""
         minutes, n, x, m, y = pooled
         kept = np.exp(-(minutes + self.waited[rows]) / self.spell[rows])
@@ -27,7 +27,11 @@ class Departures:
         usual, _ = _fit(claim, variance, x, total, odds)
         worse = expected[:, None] + ratios * (1 - taken)[:, None]
         fits, _ = _fit(worse, *(each[:, None] for each in (variance, x, total, odds)))
-        gains: Floats = np.where(worse > claim[:, None], fits - usual[:, None], 0.0)
+        above = worse > claim[:, None]
+        step = np.where(above, worse - claim[:, None], 0.0) / (1 + variance * information)[:, None]
+        share = ((1 + np.tanh((odds + claim) / 2)) / 2)[:, None]
+        by_chance = x[:, None] * step - total[:, None] * np.log1p(share * np.expm1(step))
+        gains: Floats = np.where(above, np.minimum(by_chance, fits - usual[:, None]), 0.0)
         _, shift = _fit(expected, variance, x, total, odds)
         known = variance * _information(shift, total, odds)
         share = known / (1 + known)
