@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from benchmarks.judge_cells import BUSY, CLEARLY_WORSE
-from benchmarks.judge_measure import OURS, Measured
+from benchmarks.judge_measure import OURS, Measured, Outcome
 from benchmarks.judge_speed import METRICS, MOST_MILLISECONDS
 from benchmarks.judge_watch import Watched
 from models.evidence import EvidenceSpec
@@ -103,43 +103,36 @@ def _false_promotions(measured: Sequence[Measured], spec: EvidenceSpec) -> Itera
 
 
 def _against_kayenta(measured: Sequence[Measured], alpha: float) -> Iterator[Check]:
+    """As it is where it keeps the promise that we make; else as it would be if it did, and beside that as it is."""
     asked = [each for each in measured if each.cell.ratio >= CLEARLY_WORSE and each.cell.traffic >= BUSY]
-    for rule in KAYENTA if asked else ():
-        yield _fewer(f"fewer bad requests than {rule}", asked, rule, binding=rule == KAYENTA[0])
-    for rule in KAYENTA[1:] if asked else ():
+    where = f"at ratio >= {CLEARLY_WORSE} and >= {BUSY}/min"
+    once, *repeated = KAYENTA
+    if asked:
+        yield _fewer(f"fewer bad requests than {once}, {where}", asked, once, raised=False)
+    for rule in repeated if asked else ():
         keeps = [each for each in asked if each.honest[rule].false <= alpha]
         breaks = [each for each in asked if each.honest[rule].false > alpha]
-        yield _fewer(f"of these where it rolls back at most {alpha:.0%} in the same cell at x1, {rule}", keeps, rule)
-        yield _fewer_than_honest(breaks, rule, alpha)
+        words = f"fewer bad requests than {rule}, {where}, where it"
+        yield _fewer(f"{words} keeps {alpha:.0%} in the same cell at x1", keeps, rule, raised=False)
+        yield _fewer(f"{words} breaks that, with its confidence raised until it keeps it", breaks, rule, raised=True)
         lost = [each for each in breaks if _served(each) >= each.outcomes[rule].bad_served]
-        if lost:
-            rates = [each.honest[rule].false for each in lost]
-            yield Check(
-                f"  as it is, {rule} serves fewer in {len(lost)} of those {len(breaks)}, with false rollbacks of "
-                f"{_percent(min(rates))} to {_percent(max(rates))}: "
-                + "; ".join(f"{_beside(each, rule)} with {_percent(each.honest[rule].false)}" for each in lost),
-                held=True,
-                binding=False,
-            )
-
-
-def _fewer(words: str, group: Sequence[Measured], rule: str, *, binding: bool = True) -> Check:
-    lost = [each for each in group if _served(each) >= each.outcomes[rule].bad_served]
-    text = f"{words}, at ratio >= {CLEARLY_WORSE} and >= {BUSY}/min: {len(group) - len(lost)} of {len(group)} cells"
-    if lost and binding:
-        text += "; not: " + "; ".join(_beside(each, rule) for each in lost)
-    return Check(text, held=not lost, binding=binding)
-
-
-def _fewer_than_honest(group: Sequence[Measured], rule: str, alpha: float) -> Check:
-    lost = [each for each in group if _served(each) >= each.honest[rule].outcome.bad_served]
-    text = f"where it rolls back more than that, {rule} with its confidence raised until it keeps {alpha:.0%}: "
-    text += f"{len(group) - len(lost)} of {len(group)} cells"
-    if lost:
-        text += "; not: " + "; ".join(
-            f"{each.cell.name} ({_served(each):.0f} against {each.honest[rule].outcome.bad_served:.0f})"
-            for each in lost
+        told = "; ".join(
+            f"{_beside(each, each.outcomes[rule])[:-1]}; {_percent(each.honest[rule].false)} false)" for each in lost
         )
+        yield Check(
+            f"  for comparison, {rule} as it is, with those false rollbacks: it serves fewer bad requests in "
+            f"{len(lost)} of {len(breaks)} cells{': ' if told else ''}{told}",
+            held=True,
+            binding=False,
+        )
+
+
+def _fewer(words: str, group: Sequence[Measured], rule: str, *, raised: bool) -> Check:
+    beside = [(each, each.honest[rule].outcome if raised else each.outcomes[rule]) for each in group]
+    lost = [(each, other) for each, other in beside if _served(each) >= other.bad_served]
+    text = f"{words}: {len(group) - len(lost)} of {len(group)} cells"
+    if lost:
+        text += "; not: " + "; ".join(_beside(each, other) for each, other in lost)
     return Check(text, held=not lost)
 
 
@@ -169,9 +162,8 @@ def _quiet_service(measured: Sequence[Measured]) -> Iterator[Check]:
         yield Check(text, held=found >= NEARLY_ALL, binding=binding)
 
 
-def _beside(each: Measured, rule: str) -> str:
-    ours, other = each.outcomes[OURS], each.outcomes[rule]
-    return f"{each.cell.name} ({ours.bad_served:.0f} against {other.bad_served:.0f})"
+def _beside(each: Measured, other: Outcome) -> str:
+    return f"{each.cell.name} ({_served(each):.0f} against {other.bad_served:.0f})"
 
 
 def _percent(share: float) -> str:
