@@ -9,7 +9,8 @@ stable's g, a request multiplies the bet in the mean by 1 + f(q/p - 1) <= exp(f(
 exp((q - p)(bn + m)(f/b - g)), no more than 1 while f <= bg. So the bet is a supermartingale, and by Ville's inequality
 it ever reaches 1/alpha with a probability of at most alpha, however often one looks. Traffic and rates may change with
 every reading. A bet raised to a power w between 0 and 1 stays one (x^w lies below its chord): that is how it is
-tempered where a group's rate wanders by itself, see `analysis.dispersion`.
+tempered where a group's rate wanders by itself, see `analysis.dispersion`; where more is known of that, it is followed,
+see `analysis.wandering`.
 
 The money is spread over ratios, and over the minutes in which a version may have turned bad. See Lindon & Malek
 (arXiv 2011.03567) and Lindon, Sanden, Shirikian (arXiv 2205.14762) for sequential tests of counts.

@@ -55,4 +55,6 @@ def test_where_the_rule_as_it_is_serves_fewer_is_said_with_its_false_rollbacks()
     found = about_growing(measured(ours=90, growing=80, false=0.2, honest=150))
 
     told = [check.text for check in found if not check.binding]
-    assert any("fewer bad requests in 1 of 1" in text and "the cell (90 against 80; 20.0% false)" in text for text in told)
+    assert any(
+        "fewer bad requests in 1 of 1" in text and "the cell (90 against 80; 20.0% false)" in text for text in told
+    )
