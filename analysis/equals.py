@@ -66,7 +66,9 @@ def learnt(periods: Sequence[Period]) -> Noise:
     if total(periods).bad < FEWEST_BAD:
         return UNKNOWN
     noise = learn([minute.pair for period in periods for minute in period.minutes])
-    return noise if noise.minutes >= WHOLE_PAST else noise.model_copy(update={"own": max(noise.own, UNKNOWN.own)})
+    if noise.minutes >= WHOLE_PAST:
+        return noise
+    return noise.model_copy(update={"own": max(noise.own, UNKNOWN.own), "spell": 0.0, "swing": 0.0})
 
 
 def total(periods: Iterable[Period]) -> Sums:

@@ -30,8 +30,11 @@ def report_lines(report: EqualsReport) -> list[str]:
 
 
 def catalog_lines(noise: NoiseSpec) -> list[str]:
-    written = {name: _number(getattr(noise, name)) for name in NoiseSpec.model_fields}
-    written["rate"] = format_percent(noise.rate)
+    written = {
+        name: format_percent(value) if name in NoiseSpec.SHARES else _number(value)
+        for name, value in noise
+        if value or NoiseSpec.model_fields[name].is_required()
+    }
     return ["compare:", f"  noise: {{{', '.join(f'{name}: {value}' for name, value in written.items())}}}"]
 
 
@@ -87,12 +90,19 @@ def _about_the_rate(rate: EqualsRate, promised: float) -> str | None:
 
 def _noise_lines(noise: NoiseSpec) -> list[str]:
     apart = math.sqrt(noise.own / _MINUTES_OF_A_WATCH)
-    bursts = "as many minutes' errors came at once in one group" if noise.burst > 0 else "no burst of one group"
-    rows = (
+    at_once = "as many minutes' errors came at once in one group" if noise.burst > 0 else "no burst of one group"
+    rows = [
         ("own", _number(noise.own), f"over an hour, the rates of two equal groups differ by some {apart:.0%}"),
-        ("burst", _number(noise.burst), bursts),
-        ("rate", format_percent(noise.rate), "of all requests were bad"),
-    )
+        ("burst", _number(noise.burst), at_once),
+    ]
+    if noise.spell > 0:
+        rows.append(("spell", _number(noise.spell), "minutes for which two equal groups stay apart"))
+        rows.append(
+            ("swing", _number(noise.swing), f"so long their rates differ by some {math.expm1(noise.swing):.0%}")
+        )
+    if noise.bursts > 0:
+        rows.append(("bursts", format_percent(noise.bursts), "of one group's minutes have a burst"))
+    rows.append(("rate", format_percent(noise.rate), "of all requests were bad"))
     return [f"{name:<6} {value:>8}  {words}" for name, value, words in rows]
 
 

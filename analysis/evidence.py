@@ -9,7 +9,8 @@ stable's g, a request multiplies the bet in the mean by 1 + f(q/p - 1) <= exp(f(
 exp((q - p)(bn + m)(f/b - g)), no more than 1 while f <= bg. So the bet is a supermartingale, and by Ville's inequality
 it ever reaches 1/alpha with a probability of at most alpha, however often one looks. Traffic and rates may change with
 every reading. A bet raised to a power w between 0 and 1 stays one (x^w lies below its chord): that is how it is
-tempered where a group's rate wanders by itself, see `analysis.dispersion`.
+tempered where a group's rate wanders by itself, see `analysis.dispersion`; where more is known of that, it is followed,
+see `analysis.wandering`.
 
 The money is spread over ratios, and over the minutes in which a version may have turned bad. See Lindon & Malek
 (arXiv 2011.03567) and Lindon, Sanden, Shirikian (arXiv 2205.14762) for sequential tests of counts.
@@ -19,10 +20,14 @@ import math
 from typing import NamedTuple
 
 from analysis.bets import LEAST, bounded, log_add, log_sum
+from analysis.wandering import waited, wanders, weighed
 from models.evidence import Evidence, EvidenceSpec, Noise, Pooled
 
 WORSE = ((1.15, 0.06), (1.4, 0.28), (2.0, 0.16), (4.0, 0.38), (10.0, 0.08), (60.0, 0.04))
 """Ratios beyond 1 + delta, each with its share of the money."""
+
+WORSE_WHERE_IT_WANDERS = ((1.2, 0.02), (1.55, 0.47), (2.4, 0.42), (5.0, 0.06), (15.0, 0.02), (60.0, 0.01))
+"""The same where groups wander by themselves: large ratios are found soon all the same, small ones need the money."""
 
 FINE = ((0.85, 0.15), (0.7, 0.35), (0.5, 0.25), (0.3, 0.15), (0.1, 0.1))
 """The same below 1 + tolerance: the bets against "worse than that"."""
@@ -30,7 +35,7 @@ FINE = ((0.85, 0.15), (0.7, 0.35), (0.5, 0.25), (0.3, 0.15), (0.1, 0.1))
 LOW = ((0.5, 0.3), (0.25, 0.3), (0.1, 0.2), (0.01, 0.2))
 """The same below the negligible rate: the bets against "not negligible"."""
 
-AT_ONCE = 0.6
+AT_ONCE, AT_ONCE_WHERE_IT_WANDERS = 0.6, 0.9
 """Of the money, what is bet on a version that is bad from the beginning; the rest on one that turns bad."""
 SPREAD_MINUTES = 30.0
 """In so many minutes half of the rest has been bet."""
@@ -40,6 +45,18 @@ POOLED_REQUESTS = 10.0
 RECENT_MINUTES = 2.0
 BURST_ALLOWANCE = 2.0
 """What one burst, as large as the largest that was seen among equals, may add to a logarithm."""
+BURST_ROOM, ROOM_MINUTES = 2.0, 0.5
+"""By how much a bet may rise at once where bursts are known, and in how many minutes by as much again."""
+BURST_COST = 2.5
+"""How much a burst is reckoned to raise a bet, with what it adds beyond the room at once."""
+POOLED_MINUTES = 0.5
+"""Time that is weighed together at least where departures are followed: they change from minute to minute."""
+APART_MINUTES, MOST_APART_MINUTES = 4.0, 8.0
+"""Time with one version alone that is weighed together at least, and at most kept until the other is seen."""
+APART_ROOM = 1.0
+"""What such a pool may add to a bet: readings may be missing because of what happened then."""
+APART_VARIANCE = 0.01
+"""By how much the logarithm of a service's rate may differ between such moments, squared."""
 ASSUMED_RATE, ASSUMED_REQUESTS = 0.001, 1000.0
 LEAST_COUNTED, MOST_COUNTED = 1e-6, 1e15
 
@@ -67,7 +84,8 @@ def update(evidence: Evidence, reading: Reading, spec: EvidenceSpec, noise: Nois
     (n, x), (m, y) = candidate or (0.0, 0.0), stable or (0.0, 0.0)
     after = _counted(evidence, minutes, n, x, m, y)
     after = after.model_copy(update={"low": _low(after, n, x, spec, noise)})
-    return after if candidate is None or stable is None else _weigh(after, minutes, (n, x, m, y), spec, noise)
+    weigh = _weigh_apart if candidate is None or stable is None else _weigh
+    return weigh(after, minutes, (n, x, m, y), spec, noise)
 
 
 def log_worse(evidence: Evidence) -> float:
@@ -127,34 +145,118 @@ def requests_needed(evidence: Evidence, spec: EvidenceSpec, noise: Noise) -> flo
     return missing / best if best > 0 else None
 
 
-def spent(minutes: float) -> float:
+def spent(minutes: float, at_once: float = AT_ONCE) -> float:
     """The share of the money that is bet after so many minutes."""
-    return AT_ONCE + (1 - AT_ONCE) * (1 - 1 / (1 + minutes / SPREAD_MINUTES))
+    return at_once + (1 - at_once) * (1 - 1 / (1 + minutes / SPREAD_MINUTES))
 
 
 def _weigh(after: Evidence, minutes: float, counts: Counts, spec: EvidenceSpec, noise: Noise) -> Evidence:
     """Pool a reading with those before it, and weigh them together once there are requests enough on both sides.
 
-    When that is depends on requests alone. A reading of a second with a request here and none there would say nothing
-    by itself, though a minute of them does.
+    When that is depends on requests and time alone. A reading of a second with a request here and none there would say
+    nothing by itself, though a minute of them does.
     """
     pooled = _pool(after.pooled, minutes, counts)
-    if pooled.candidate_requests < POOLED_REQUESTS or pooled.stable_requests < POOLED_REQUESTS:
+    short = wanders(noise) and pooled.minutes < POOLED_MINUTES
+    if short or pooled.candidate_requests < POOLED_REQUESTS or pooled.stable_requests < POOLED_REQUESTS:
         return after.model_copy(update={"pooled": pooled})
-    counts = (pooled.candidate_requests, pooled.candidate_bad, pooled.stable_requests, pooled.stable_bad)
     information = expected_information(after, noise)
-    watched = after.minutes + pooled.minutes
-    fresh = spent(watched) - (spent(after.minutes) if after.worse else 0.0)
+    departure = after.departure
+    if wanders(noise):
+        n, x, m, y = _counts(pooled)
+        held = ((1 + spec.delta) * n, x, m, y)
+        ratios = [math.log(step) for step, _ in WORSE_WHERE_IT_WANDERS]
+        expected = information * pooled.minutes
+        worse, departure = weighed(departure, pooled.minutes, held, ratios, noise, expected)
+    else:
+        worse = _gains(WORSE, 1 + spec.delta, pooled, _unlimited(noise), information)
+    fine = _gains(FINE, 1 + spec.tolerance, pooled, noise, information)
+    done = {"pooled": Pooled(), "departure": departure}
+    return _bet(after, pooled.minutes, worse, fine, noise).model_copy(update=done)
+
+
+def _weigh_apart(after: Evidence, minutes: float, counts: Counts, spec: EvidenceSpec, noise: Noise) -> Evidence:
+    """Pool readings that have one version alone, and weigh them once both have been seen, if within a few minutes.
+
+    They say less, as the service may have changed in between; and never much at once.
+    """
+    apart = _pool(after.apart, minutes, counts)
+    after = after.model_copy(update={"departure": waited(after.departure, minutes)})
+    seen = min(apart.candidate_requests, apart.stable_requests) >= POOLED_REQUESTS
+    if apart.minutes < APART_MINUTES:
+        return after.model_copy(update={"apart": apart})
+    if not seen:
+        return after.model_copy(update={"apart": apart if apart.minutes < MOST_APART_MINUTES else Pooled()})
+    information = expected_information(after, noise)
+    moved = _unlimited(noise).model_copy(update={"own": noise.own + APART_VARIANCE * apart.minutes})
+    staked = WORSE_WHERE_IT_WANDERS if wanders(noise) else WORSE
+    bounds = ((staked, 1 + spec.delta), (FINE, 1 + spec.tolerance))
+    worse, fine = (
+        tuple(min(APART_ROOM, gain) for gain in _gains(steps, bound, apart, moved, information))
+        for steps, bound in bounds
+    )
+    return _bet(after, apart.minutes, worse, fine, noise).model_copy(update={"apart": Pooled()})
+
+
+def _bet(after: Evidence, minutes: float, worse: tuple[float, ...], fine: tuple[float, ...], noise: Noise) -> Evidence:
+    """Evidence with what each bet gained in so many minutes, as far as bursts let it."""
+    watched = after.minutes + minutes
+    at_once = AT_ONCE_WHERE_IT_WANDERS if wanders(noise) else AT_ONCE
+    staked = WORSE_WHERE_IT_WANDERS if wanders(noise) else WORSE
+    fresh = spent(watched, at_once) - (spent(after.minutes, at_once) if after.worse else 0.0)
     entering = math.log(fresh) if fresh > 0 else LEAST
-    worse = tuple(
-        bounded(log_add(log, math.log(share) + entering) + _gain(counts, 1 + spec.delta, step, noise, information))
-        for log, (step, share) in zip(after.worse or (LEAST,) * len(WORSE), WORSE, strict=True)
+    worse, room = _limited(worse, after.room, minutes, noise)
+    return after.model_copy(
+        update={
+            "worse": tuple(
+                bounded(log_add(log, math.log(share) + entering) + gain)
+                for log, gain, (_, share) in zip(after.worse or (LEAST,) * len(WORSE), worse, staked, strict=True)
+            ),
+            "fine": tuple(
+                bounded(log + gain)
+                for log, gain in zip(after.fine or tuple(math.log(share) for _, share in FINE), fine, strict=True)
+            ),
+            "room": room,
+            "minutes": watched,
+        }
     )
-    fine = tuple(
-        bounded(log + _gain(counts, 1 + spec.tolerance, step, noise, information))
-        for log, (step, _) in zip(after.fine or tuple(math.log(share) for _, share in FINE), FINE, strict=True)
+
+
+def _limited(
+    gains: tuple[float, ...], room: tuple[float, ...], minutes: float, noise: Noise
+) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """The gains that bursts leave, and how far each bet may rise next.
+
+    Whatever a burst holds, a bet rises by `BURST_ROOM` at once and as much again in `ROOM_MINUTES`. A gain that is cut
+    is a smaller gain, so this breaks no promise. Where a share `bursts` of minutes has one, a minute's gain is in the
+    mean at most 1 + bursts * (e^most - 1), and is charged that.
+    """
+    if noise.bursts <= 0:
+        return gains, ()
+    charge = math.log1p(min(1.0, noise.bursts) * math.expm1(BURST_COST)) * minutes
+    rooms = tuple(
+        min(BURST_ROOM, had + BURST_ROOM * minutes / ROOM_MINUTES) for had in room or (BURST_ROOM,) * len(gains)
     )
-    return after.model_copy(update={"worse": worse, "fine": fine, "minutes": watched, "pooled": Pooled()})
+    cut = tuple(min(gain, had) for gain, had in zip(gains, rooms, strict=True))
+    return (
+        tuple(gain - charge for gain in cut),
+        tuple(min(BURST_ROOM, had - gain) for gain, had in zip(cut, rooms, strict=True)),
+    )
+
+
+def _unlimited(noise: Noise) -> Noise:
+    """The noise by which a bet is lowered whose rises are limited where bursts are known."""
+    return noise.model_copy(update={"burst": 0.0}) if noise.bursts > 0 else noise
+
+
+def _gains(
+    steps: tuple[tuple[float, float], ...], bound: float, pooled: Pooled, noise: Noise, information: float
+) -> tuple[float, ...]:
+    return tuple(_gain(_counts(pooled), bound, step, noise, information) for step, _ in steps)
+
+
+def _counts(pooled: Pooled) -> Counts:
+    return pooled.candidate_requests, pooled.candidate_bad, pooled.stable_requests, pooled.stable_bad
 
 
 def _pool(pooled: Pooled, minutes: float, counts: Counts) -> Pooled:

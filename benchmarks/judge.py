@@ -28,11 +28,15 @@ import json
 import math
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import ExitStack
 from dataclasses import asdict
+from functools import partial
+from multiprocessing import get_context
 
 from benchmarks.judge_cells import Cell, cells
-from benchmarks.judge_measure import Measured, measure
+from benchmarks.judge_measure import Measured, learnt_from, measure
 from benchmarks.judge_report import checks, speed_check, table, watch_checks
 from benchmarks.judge_speed import measure_speed
 from benchmarks.judge_watch import watch_alone
@@ -77,18 +81,37 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--traces", type=int, default=2000, metavar="N", help="traces a cell")
     parser.add_argument("--seed", type=int, default=SEED)
     parser.add_argument("--tick", type=float, default=5.0, help="seconds between two readings; must divide 60")
+    parser.add_argument("--jobs", type=int, default=1, metavar="N", help="processes; the figures are the same")
     parser.add_argument("--list", action="store_true", help="name the cells and end")
     parser.add_argument("--json", action="store_true")
     return parser
 
 
 def _measure(chosen: Sequence[Cell], options: argparse.Namespace, spec: EvidenceSpec) -> list[Measured]:
-    measured = []
+    measured: dict[str, Measured] = {}
     begun = time.monotonic()
-    for number, cell in enumerate(chosen, 1):
-        measured.append(measure(cell, traces=options.traces, seed=options.seed, seconds=options.tick, spec=spec))
-        _say(f"{number} of {len(chosen)}, {math.ceil(time.monotonic() - begun)} s: {cell.name}")
-    return measured
+    task = partial(_measure_alike, traces=options.traces, seed=options.seed, seconds=options.tick, spec=spec)
+    alike: dict[Cell, list[Cell]] = {}
+    for cell in chosen:
+        alike.setdefault(learnt_from(cell), []).append(cell)
+    with ExitStack() as stack:
+        if options.jobs > 1:
+            pool = stack.enter_context(ProcessPoolExecutor(options.jobs, mp_context=get_context("spawn")))
+            groups: Iterable[list[Measured]] = pool.map(task, alike.values())
+        else:
+            groups = map(task, alike.values())
+        for group in groups:
+            measured |= {each.cell.name: each for each in group}
+            last = group[-1].cell.name
+            _say(f"{len(measured)} of {len(chosen)}, {math.ceil(time.monotonic() - begun)} s: {last}")
+    return [measured[cell.name] for cell in chosen]
+
+
+def _measure_alike(
+    alike: Sequence[Cell], *, traces: int, seed: int, seconds: float, spec: EvidenceSpec
+) -> list[Measured]:
+    """Cells of one past, so that it is learnt from once."""
+    return [measure(cell, traces=traces, seed=seed, seconds=seconds, spec=spec) for cell in alike]
 
 
 def _say(text: str) -> None:

@@ -9,6 +9,8 @@ RATIOS = (1.0, 1.1, 1.25, 1.5, 2.0, 3.0, 5.0)
 RHOS = (0.5, 0.8, 0.9)
 BASE_RATE = 0.01
 NULL_RATIO = 1.0
+CLEARLY_WORSE, BUSY = 1.5, 200
+"""The ratio and the traffic from which on we are to serve fewer bad requests than Kayenta's rule."""
 
 
 @dataclass(frozen=True)
@@ -65,10 +67,10 @@ def cells() -> Iterator[Cell]:
 
 def _crossed(factors: Mapping[str, Sequence[object]]) -> Iterator[Cell]:
     for values in product(*factors.values()):
-        yield _named(replace(Cell(""), **dict(zip(factors, values, strict=True))))  # type: ignore[arg-type]
+        yield named(replace(Cell(""), **dict(zip(factors, values, strict=True))))  # type: ignore[arg-type]
 
 
-def _named(cell: Cell) -> Cell:
+def named(cell: Cell) -> Cell:
     words = [f"{cell.traffic:g}/min", f"x{cell.ratio:g}"]
     if cell.noise != "independent":
         words.append(cell.noise + (f" rho {cell.rho:g}" if cell.rho else ""))

@@ -3,7 +3,8 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from benchmarks.judge_measure import OURS, Measured
+from benchmarks.judge_cells import BUSY, CLEARLY_WORSE
+from benchmarks.judge_measure import OURS, Measured, Outcome
 from benchmarks.judge_speed import METRICS, MOST_MILLISECONDS
 from benchmarks.judge_watch import Watched
 from models.evidence import EvidenceSpec
@@ -18,8 +19,6 @@ SHORT = {
     "argo consecutive": "Argo cons.",
     "flagger": "Flagger",
 }
-ONE_ARM = ("own", "restarts")
-CLEARLY_WORSE, BUSY = 1.5, 200
 MUCH_WORSE, QUIET, NEARLY_ALL, FEW = 5.0, 20, 0.99, 0.05
 SMALL = 0.02
 
@@ -52,7 +51,7 @@ def checks(measured: Sequence[Measured], spec: EvidenceSpec) -> list[Check]:
     return [
         *_false_rollbacks(measured, spec.alpha),
         *_false_promotions(measured, spec),
-        *_against_kayenta(measured),
+        *_against_kayenta(measured, spec.alpha),
         *_quiet_service(measured),
     ]
 
@@ -103,20 +102,42 @@ def _false_promotions(measured: Sequence[Measured], spec: EvidenceSpec) -> Itera
         )
 
 
-def _against_kayenta(measured: Sequence[Measured]) -> Iterator[Check]:
+def _against_kayenta(measured: Sequence[Measured], alpha: float) -> Iterator[Check]:
+    """As it is where it keeps the promise that we make; else as it would be if it did, and beside that as it is."""
     asked = [each for each in measured if each.cell.ratio >= CLEARLY_WORSE and each.cell.traffic >= BUSY]
-    groups = (
-        ("without noise of one arm", [each for each in asked if each.cell.noise not in ONE_ARM]),
-        ("with noise of one arm", [each for each in asked if each.cell.noise in ONE_ARM]),
-    )
-    for words, group in groups:
-        for rule in KAYENTA if group else ():
-            lost = [each for each in group if each.outcomes[OURS].bad_served >= each.outcomes[rule].bad_served]
-            text = f"fewer bad requests than {rule} at ratio >= {CLEARLY_WORSE} and >= {BUSY}/min, {words}: "
-            text += f"{len(group) - len(lost)} of {len(group)} cells"
-            if lost:
-                text += "; not: " + "; ".join(_beside(each, rule) for each in lost)
-            yield Check(text, held=not lost)
+    where = f"at ratio >= {CLEARLY_WORSE} and >= {BUSY}/min"
+    once, *repeated = KAYENTA
+    if asked:
+        yield _fewer(f"fewer bad requests than {once}, {where}", asked, once, raised=False)
+    for rule in repeated if asked else ():
+        keeps = [each for each in asked if each.honest[rule].false <= alpha]
+        breaks = [each for each in asked if each.honest[rule].false > alpha]
+        words = f"fewer bad requests than {rule}, {where}, where it"
+        yield _fewer(f"{words} keeps {alpha:.0%} in the same cell at x1", keeps, rule, raised=False)
+        yield _fewer(f"{words} breaks that, with its confidence raised until it keeps it", breaks, rule, raised=True)
+        lost = [each for each in breaks if _served(each) >= each.outcomes[rule].bad_served]
+        told = "; ".join(
+            f"{_beside(each, each.outcomes[rule])[:-1]}; {_percent(each.honest[rule].false)} false)" for each in lost
+        )
+        yield Check(
+            f"  for comparison, {rule} as it is, with those false rollbacks: it serves fewer bad requests in "
+            f"{len(lost)} of {len(breaks)} cells{': ' if told else ''}{told}",
+            held=True,
+            binding=False,
+        )
+
+
+def _fewer(words: str, group: Sequence[Measured], rule: str, *, raised: bool) -> Check:
+    beside = [(each, each.honest[rule].outcome if raised else each.outcomes[rule]) for each in group]
+    lost = [(each, other) for each, other in beside if _served(each) >= other.bad_served]
+    text = f"{words}: {len(group) - len(lost)} of {len(group)} cells"
+    if lost:
+        text += "; not: " + "; ".join(_beside(each, other) for each, other in lost)
+    return Check(text, held=not lost)
+
+
+def _served(each: Measured) -> float:
+    return each.outcomes[OURS].bad_served
 
 
 def _quiet_service(measured: Sequence[Measured]) -> Iterator[Check]:
@@ -141,9 +162,8 @@ def _quiet_service(measured: Sequence[Measured]) -> Iterator[Check]:
         yield Check(text, held=found >= NEARLY_ALL, binding=binding)
 
 
-def _beside(each: Measured, rule: str) -> str:
-    ours, other = each.outcomes[OURS], each.outcomes[rule]
-    return f"{each.cell.name} ({ours.bad_served:.0f} against {other.bad_served:.0f})"
+def _beside(each: Measured, other: Outcome) -> str:
+    return f"{each.cell.name} ({_served(each):.0f} against {other.bad_served:.0f})"
 
 
 def _percent(share: float) -> str:

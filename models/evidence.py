@@ -39,6 +39,22 @@ class Noise(Payload):
     burst: float = Field(
         default=0.0, description="the largest burst that is no accident of small numbers, in minutes' worth of errors"
     )
+    spell: float = Field(
+        default=0.0,
+        ge=0,
+        description="minutes for which two equal groups stay apart, where that comes and goes; 0: not known, evidence "
+        "is lowered by `own` alone",
+    )
+    swing: float = Field(
+        default=0.0,
+        ge=0,
+        description="how far they are apart at any moment: the deviation of the logarithm of their rates' ratio",
+    )
+    bursts: float = Field(
+        default=0.0,
+        ge=0,
+        description="how many minutes of one have a burst, as a share; 0: not known, evidence is lowered by their size",
+    )
     rate: float = Field(default=0.0, description="the share of requests that were bad")
     minutes: float = Field(default=0.0, description="how much was looked at; 0: nothing, all of this is assumed")
 
@@ -57,6 +73,15 @@ class Pooled(Payload):
     stable_bad: float = 0.0
 
 
+class Departure(Payload):
+    """How far two equal groups are expected to be apart by now, as the logarithm of their rates' ratio."""
+
+    expected: float = 0.0
+    unknown: float = Field(default=1.0, description="the share of a departure's variance that is still unknown")
+    taken: float = Field(default=0.0, description="the share of a lasting difference that is taken for a departure")
+    waited: float = Field(default=0.0, description="minutes since then of which one group is not known")
+
+
 class Evidence(Payload):
     """Everything known of one count metric, such as errors of requests: a worker that takes over goes on from here.
 
@@ -69,6 +94,11 @@ class Evidence(Payload):
     low: tuple[float, ...] = ()
     minutes: float = Field(default=0.0, description="time in which both versions were seen, as far as it is weighed")
     pooled: Pooled = Pooled()
+    apart: Pooled = Field(default=Pooled(), description="the same of readings that had one of the two alone")
+    departure: Departure = Departure()
+    room: tuple[float, ...] = Field(
+        default=(), description="how much each of `worse` may rise at once; empty where bursts do not limit it"
+    )
     candidate_requests: float = 0.0
     candidate_bad: float = 0.0
     stable_requests: float = 0.0

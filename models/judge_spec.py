@@ -1,7 +1,7 @@
 """What people write of how a version is judged: where its metrics come from, rules, comparison."""
 
 from datetime import timedelta
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, FiniteFloat, model_validator
 
@@ -103,6 +103,8 @@ def _some_percent(value: float) -> float:
 class NoiseSpec(Written):
     """How much the errors of equals differ by themselves, as `holdfast judge noise` learns it and writes it down."""
 
+    SHARES: ClassVar = ("bursts", "rate")
+
     own: FiniteFloat = Field(
         ge=0, description="long-run variance of the difference of two groups' relative error rates, per minute"
     )
@@ -111,18 +113,27 @@ class NoiseSpec(Written):
         ge=0,
         description="the largest burst of one group that was no accident, in minutes' worth of errors",
     )
+    spell: FiniteFloat = Field(
+        default=0.0, ge=0, description="minutes for which two groups stay apart, where that comes and goes"
+    )
+    swing: FiniteFloat = Field(
+        default=0.0,
+        ge=0,
+        description="how far they are apart then: the deviation of the logarithm of their rates' ratio",
+    )
+    bursts: Percent = Field(default=0.0, description="how many minutes of one group have a burst")
     rate: Annotated[Percent, AfterValidator(_some_percent)] = Field(description="the share of requests that failed")
     minutes: Annotated[FiniteFloat, AfterValidator(_some)] = Field(description="how much was looked at")
 
     @classmethod
     def of(cls, noise: Noise) -> "NoiseSpec":
         """As it is written down: nobody knows noise to more than three digits."""
-        numbers = {**noise.model_dump(), "rate": 100 * noise.rate}
+        numbers = {**noise.model_dump(), **{name: 100 * getattr(noise, name) for name in cls.SHARES}}
         return cls.model_validate({name: _short(value) for name, value in numbers.items()})
 
     @property
     def noise(self) -> Noise:
-        return Noise.model_validate({**self.model_dump(), "rate": self.rate / 100})
+        return Noise.model_validate({**self.model_dump(), **{name: getattr(self, name) / 100 for name in self.SHARES}})
 
 
 def _short(value: float) -> float:

@@ -66,6 +66,30 @@ def test_a_burst_is_told_in_minutes_of_usual_failures() -> None:
     assert 7 < learn(history(bursting)).burst < 16
 
 
+def test_bursts_are_counted_and_are_not_taken_for_wandering() -> None:
+    found = learn(history(bursting))
+
+    assert found.bursts == pytest.approx(4 / 1440)
+    assert found.own < 0.05
+    assert learn(history(still)).bursts == 0
+    assert learn(history(wandering)).bursts <= 3 / 1440
+
+
+@pytest.mark.parametrize(("rho", "minutes"), [(0.5, 1.44), (0.8, 4.5), (0.9, 9.5)])
+def test_for_how_long_groups_depart_and_how_far_is_found(rho: float, minutes: float) -> None:
+    found = [learn(history(lambda chance: wandering(chance, rho), seed)) for seed in range(20)]
+
+    assert 0.5 < sorted(noise.spell for noise in found)[10] / minutes < 1.6
+    assert 0.8 < sorted(noise.swing for noise in found)[10] / 0.3 < 1.35
+
+
+def test_nothing_is_said_of_departures_that_chance_explains() -> None:
+    found = [learn(history(still, seed)) for seed in range(20)]
+
+    assert sum(noise.swing > 0 for noise in found) <= 5
+    assert max(noise.swing for noise in found) < 0.1
+
+
 def test_without_history_noise_is_assumed() -> None:
     assert learn([]) == UNKNOWN
     assert learn([Pair(100, 0, 100, 0)] * 60).own == UNKNOWN.own
@@ -75,5 +99,5 @@ def test_without_history_noise_is_assumed() -> None:
 def test_any_history_gives_finite_noise(seen: list[Pair]) -> None:
     noise = learn(seen)
 
-    assert all(math.isfinite(value) and value >= 0 for value in (noise.own, noise.burst, noise.rate))
+    assert all(math.isfinite(value) and value >= 0 for value in noise.model_dump().values())
     assert noise == learn(seen)

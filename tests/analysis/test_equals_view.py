@@ -8,7 +8,10 @@ from models.equals import EqualsReport
 from models.evidence import Noise
 from models.judge_spec import NoiseSpec
 
-LEARNT = NoiseSpec.of(Noise(own=0.43219, burst=2.0, rate=0.0000123456, minutes=40_316))
+LEARNT = NoiseSpec.of(
+    Noise(own=0.43219, burst=2.0, spell=2.5, swing=0.29394, bursts=0.0014, rate=0.0000123456, minutes=40_316)
+)
+BLOCK = "{own: 0.432, burst: 2, spell: 2.5, swing: 0.294, bursts: 0.14%, rate: 0.00123%, minutes: 40300}"
 ENOUGH = Sums(minutes=5000, requests=1e6, bad=1e4)
 KEPT = rate_of([False] * 500)
 
@@ -30,12 +33,26 @@ def a_report(noise: NoiseSpec | None = LEARNT) -> EqualsReport:
 
 def test_every_number_of_noise_has_its_place_in_the_catalog() -> None:
     assert list(NoiseSpec.model_fields) == list(Noise.model_fields)
-    kept = {"own": 0.432, "burst": 2.0, "rate": 0.0000123, "minutes": 40_300}
+    kept = {
+        "own": 0.432,
+        "burst": 2.0,
+        "spell": 2.5,
+        "swing": 0.294,
+        "bursts": 0.0014,
+        "rate": 0.0000123,
+        "minutes": 40_300,
+    }
     assert LEARNT.noise.model_dump() == pytest.approx(kept)
 
 
 def test_the_block_for_the_catalog_is_written_without_exponents() -> None:
-    assert catalog_lines(LEARNT) == ["compare:", "  noise: {own: 0.432, burst: 2, rate: 0.00123%, minutes: 40300}"]
+    assert catalog_lines(LEARNT) == ["compare:", f"  noise: {BLOCK}"]
+
+
+def test_what_was_not_found_is_not_written() -> None:
+    noise = NoiseSpec.of(Noise(own=0.0, rate=0.01, minutes=40_316))
+
+    assert catalog_lines(noise) == ["compare:", "  noise: {own: 0, rate: 1%, minutes: 40300}"]
 
 
 def test_a_report_reads_as_the_page_shows_it() -> None:
@@ -44,12 +61,15 @@ def test_a_report_reads_as_the_page_shows_it() -> None:
         "",
         "own       0.432  over an hour, the rates of two equal groups differ by some 8%",
         "burst         2  as many minutes' errors came at once in one group",
+        "spell       2.5  minutes for which two equal groups stay apart",
+        "swing     0.294  so long their rates differ by some 34%",
+        "bursts    0.14%  of one group's minutes have a burst",
         "rate   0.00123%  of all requests were bad",
         "",
         "For the catalog, in rollout.judge of the service:",
         "",
         "compare:",
-        "  noise: {own: 0.432, burst: 2, rate: 0.00123%, minutes: 40300}",
+        f"  noise: {BLOCK}",
         "",
         "Equals rolled back, of watches of up to an hour (promised: at most 1%):",
         "  by the catalog as it stands  47 of 672, 7% (95% interval 5.3% to 9.2%): broken",

@@ -9,13 +9,27 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analysis.bets import log_add, log_mean, log_sum
-from analysis.evidence import POOLED_REQUESTS, WORSE, Reading, log_fine, log_worse, tempering, update
+from analysis.evidence import (
+    BURST_COST,
+    MOST_APART_MINUTES,
+    POOLED_REQUESTS,
+    WORSE,
+    WORSE_WHERE_IT_WANDERS,
+    Reading,
+    log_fine,
+    log_worse,
+    tempering,
+    update,
+)
 from models.evidence import Evidence, EvidenceSpec, Noise
 
 SPEC = EvidenceSpec()
 TOLERANT = EvidenceSpec(delta=0.25)
 STILL = Noise()
 WANDERING = Noise(own=2.0, burst=3.0, rate=0.1, minutes=60)
+SPELLED = WANDERING.model_copy(update={"spell": 4.0, "swing": 0.5})
+BURSTING = Noise(burst=8.0, bursts=1 / 360, rate=0.01, minutes=1440)
+NOISES = {"still": STILL, "wandering": WANDERING, "by spells": SPELLED, "bursting": BURSTING}
 RATES = (0.01, 0.2, 0.5, 0.8, 0.99)
 
 anything = st.one_of(
@@ -41,7 +55,7 @@ def mean_factor(kind: str, f: float, g: float, spec: EvidenceSpec, noise: Noise,
     return total
 
 
-@pytest.mark.parametrize("noise", [STILL, WANDERING], ids=["still", "wandering"])
+@pytest.mark.parametrize("noise", NOISES.values(), ids=NOISES.keys())
 @pytest.mark.parametrize("rate", RATES)
 @pytest.mark.parametrize("spec", [SPEC, TOLERANT], ids=["delta 0", "delta 25%"])
 def test_no_evidence_is_gained_in_the_mean_while_the_candidate_is_not_worse(
@@ -53,7 +67,7 @@ def test_no_evidence_is_gained_in_the_mean_while_the_candidate_is_not_worse(
     assert mean_factor("worse", worst / 2, rate, spec, noise) <= 1 + 1e-9
 
 
-@pytest.mark.parametrize("noise", [STILL, WANDERING], ids=["still", "wandering"])
+@pytest.mark.parametrize("noise", NOISES.values(), ids=NOISES.keys())
 @pytest.mark.parametrize("rate", [rate for rate in RATES if rate * 1.5 <= 1])
 def test_nothing_speaks_for_a_candidate_in_the_mean_that_is_worse_than_tolerated(rate: float, noise: Noise) -> None:
     assert mean_factor("fine", 1.5 * rate, rate, SPEC, noise) <= 1 + 1e-9
@@ -113,14 +127,81 @@ def test_enough_clean_requests_promote_where_nothing_ever_fails() -> None:
     assert 500 < requests < 2000
 
 
-def test_one_side_alone_says_nothing_about_worse() -> None:
+@pytest.mark.parametrize(
+    "alone", [Reading(1, 50, 50, 0, 0), Reading(1, 50, 50, None, None), Reading(1, None, None, 50, 0)]
+)
+def test_one_side_alone_says_nothing_about_worse(alone: Reading) -> None:
     evidence = Evidence()
-    for _ in range(100):
-        evidence = update(evidence, Reading(1, 50, 50, 0, 0), SPEC, STILL)
-        evidence = update(evidence, Reading(1, 50, 50, None, None), SPEC, STILL)
-        evidence = update(evidence, Reading(1, None, None, 50, 0), SPEC, STILL)
+    for _ in range(1000):
+        evidence = update(evidence, alone, SPEC, STILL)
 
     assert log_worse(evidence) == log_worse(Evidence())
+
+
+def alternating(bad: float, minutes: int) -> Evidence:
+    evidence = Evidence()
+    for minute in range(minutes):
+        candidate, stable = Reading(60, 200, bad, None, None), Reading(60, None, None, 3800, 38)
+        evidence = update(evidence, candidate if minute % 2 else stable, SPEC, STILL)
+    return evidence
+
+
+def test_minutes_of_which_one_side_is_known_are_held_against_those_of_the_other_nearby() -> None:
+    assert log_worse(alternating(6, 60)) > math.log(100)
+    assert log_worse(alternating(2, 60)) < 0
+
+
+def test_what_one_side_missed_rolls_nothing_back_at_once() -> None:
+    assert log_worse(alternating(200, 16)) < math.log(100)
+
+
+def test_the_other_side_is_not_waited_for_without_end() -> None:
+    evidence = Evidence()
+    for _ in range(600):
+        evidence = update(evidence, Reading(1, 50, 50, None, None), SPEC, STILL)
+    evidence = update(evidence, Reading(1, None, None, 50, 0), SPEC, STILL)
+
+    assert evidence.apart.minutes <= MOST_APART_MINUTES
+    assert evidence.apart.candidate_requests < 600 * 50
+
+
+def test_a_burst_raises_evidence_no_further_than_bursts_may_however_it_is_read() -> None:
+    for readings_each in (1, 10):
+        evidence = Evidence()
+        for _ in range(readings_each):
+            evidence = update(
+                evidence,
+                Reading(10 / readings_each, 400 / readings_each, 200 / readings_each, 8000, 80),
+                SPEC,
+                BURSTING,
+            )
+
+        assert 0 < log_worse(evidence) < BURST_COST
+
+
+def test_a_version_that_is_bad_for_longer_than_a_burst_is_found_within_minutes_all_the_same() -> None:
+    evidence, minutes = Evidence(), 0.0
+    while log_worse(evidence) < math.log(100):
+        evidence, minutes = update(evidence, Reading(5, 400, 20, 8000, 80), SPEC, BURSTING), minutes + 5 / 60
+
+    assert minutes < 2.5
+
+
+def test_bursts_of_which_the_frequency_is_unknown_lower_evidence_by_their_size() -> None:
+    reading = Reading(60, 400, 20, 8000, 80)
+    known, unknown = (
+        update(Evidence(), reading, SPEC, BURSTING.model_copy(update={"bursts": bursts})) for bursts in (1e-9, 0.0)
+    )
+
+    assert log_worse(unknown) < log_worse(known)
+
+
+def test_evidence_of_an_older_version_goes_on() -> None:
+    older = Evidence().model_dump(exclude={"apart", "departure", "room"})
+
+    evidence = update(Evidence.model_validate(older), Reading(60, 200, 2, 3800, 38), SPEC, SPELLED)
+
+    assert evidence.worse
 
 
 def test_a_second_with_a_request_on_one_side_only_is_weighed_with_those_around_it() -> None:
@@ -146,7 +227,7 @@ def test_noise_of_one_group_makes_evidence_slower_and_the_more_so_the_more_traff
     assert 1 > tempering(0.1, WANDERING, 1.0) > tempering(5.0, WANDERING, 1.0) > 0
 
 
-@given(st.lists(readings, max_size=12), st.sampled_from([STILL, WANDERING]))
+@given(st.lists(readings, max_size=12), st.sampled_from([*NOISES.values()]))
 def test_any_readings_leave_finite_evidence_that_survives_json_and_repeats_exactly(
     seen: list[Reading], noise: Noise
 ) -> None:
@@ -168,6 +249,7 @@ def test_a_reading_without_sense_changes_nothing(reading: Reading) -> None:
 
 def test_the_money_on_worse_ratios_is_spent_once() -> None:
     assert sum(share for _, share in WORSE) == pytest.approx(1)
+    assert sum(share for _, share in WORSE_WHERE_IT_WANDERS) == pytest.approx(1)
 
 
 def test_sums_of_logarithms() -> None:

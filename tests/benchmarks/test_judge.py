@@ -11,7 +11,7 @@ from analysis.equals import wilson
 from analysis.evidence import Reading, log_fine, log_worse, update
 from benchmarks.judge import main
 from benchmarks.judge_cells import Cell, cells
-from benchmarks.judge_opponents import is_high
+from benchmarks.judge_opponents import TOLERANCE, Z98, Looks, is_high
 from benchmarks.judge_ours import judge
 from benchmarks.judge_world import Traces, as_read, draw, past
 from models.evidence import Evidence, EvidenceSpec, Noise
@@ -43,9 +43,10 @@ def by_the_product(traces: Traces, row: int, noise: Noise) -> tuple[int, int]:
         Cell("", traffic=20, ratio=5, share=0.5, lost=0.3),
         Cell("", traffic=20, ratio=5, lost=0.3, gone=True),
         Cell("", traffic=200, ratio=2, noise="own", rho=0.9, history=300, outage=True),
-        Cell("", traffic=200, noise="restarts", history=300),
+        Cell("", traffic=200, ratio=2, noise="own", rho=0.5, lost=0.4, gone=True, history=300),
+        Cell("", traffic=2000, ratio=1.5, noise="restarts", history=1200),
     ],
-    ids=["lost", "gone", "own", "restarts"],
+    ids=["lost", "gone", "own", "own and gone", "restarts"],
 )
 def test_many_traces_at_once_are_judged_as_the_product_judges_each(cell: Cell) -> None:
     rng = np.random.default_rng(11)
@@ -64,6 +65,36 @@ def test_a_clear_shift_is_high_by_mann_whitney_and_no_shift_is_not() -> None:
     assert is_high(series + 0.02, series).all()
     assert not is_high(series, series).any()
     assert not is_high(np.full((1, 50), np.nan), series).any()
+
+
+def test_the_rule_is_high_just_as_the_interval_of_the_ordered_differences_says() -> None:
+    chance = np.random.default_rng(5)
+    for missing in (0.0, 0.3):
+        candidate, stable = (chance.poisson(mean, (200, 25)) / 200.0 for mean in (3.2, 2.0))
+        candidate[chance.random(candidate.shape) < missing] = np.nan
+        expected = [high_by_sorting(one[~np.isnan(one)], other) for one, other in zip(candidate, stable, strict=True)]
+
+        assert is_high(candidate, stable).tolist() == expected
+        assert 0 < sum(expected) < len(expected)
+
+
+def high_by_sorting(x: np.ndarray, y: np.ndarray) -> bool:
+    differences = np.sort((x[:, None] - y[None, :]).ravel())
+    n = x.size + y.size
+    _, ties = np.unique(np.concatenate([x, y]), return_counts=True)
+    variance = x.size * y.size / 12 * (n + 1 - float((ties.astype(float) ** 3 - ties).sum()) / (n * (n - 1)))
+    rank = int(np.floor(differences.size / 2 - 0.5 - Z98 * np.sqrt(variance)))
+    return bool(rank >= 0 and differences[rank] > TOLERANCE * abs(np.median(differences)))
+
+
+def test_raised_confidence_spares_all_but_the_promised_share() -> None:
+    rule = Looks(np.array([10.0, 20.0]), np.random.default_rng(5).normal(2, 1, (400, 2)))
+
+    quantile = rule.honest(0.01)
+
+    assert np.isfinite(rule.ends(Z98)).mean() > 0.1
+    assert np.isfinite(rule.ends(quantile)).sum() == 4
+    assert Looks(rule.minutes, rule.deviates - 9).honest(0.01) == Z98
 
 
 def test_every_cell_has_a_name_of_its_own() -> None:

@@ -212,12 +212,12 @@ services:
         ),
         (
             "{own: 1, rate: 1%, minute: 5}",
-            ["minute: unknown key, did you mean minutes? Allowed: own, burst, rate, minutes"],
+            ["minute: unknown key, did you mean minutes? Allowed: own, burst, spell, swing, bursts, rate, minutes"],
         ),
         ("{own: 1, rate: 0%, minutes: 5}", ['rate: found "0%", allowed: above 0%']),
         ("{own: 1, rate: 1%, minutes: 0}", ["minutes: found 0, allowed: a number above 0"]),
         ("{own: 1}", ["rate: missing, allowed: a percentage like 5%", "minutes: missing, allowed: a number"]),
-        ("5", [": found 5, allowed: a block with the keys own, burst, rate, minutes"]),
+        ("5", [": found 5, allowed: a block with the keys own, burst, spell, swing, bursts, rate, minutes"]),
     ],
 )
 def test_mistakes_in_noise_are_named_too(tmp_path: Path, noise: str, mistakes: list[str]) -> None:
