@@ -249,7 +249,13 @@ class Interleavings(RuleBasedStateMachine):
         assert numbers == list(range(1, self.state.entries + 1))
 
 
+class ManyMore(Interleavings):
+    """The same, ten times as often."""
+
+
 TestInterleavings = pytest.mark.slow(Interleavings.TestCase)
+TestManyInterleavings = pytest.mark.full(ManyMore.TestCase)
 TestInterleavings.settings = settings(
     max_examples=1_000, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck)
 )
+TestManyInterleavings.settings = settings(TestInterleavings.settings, max_examples=10_000)
