@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from analysis.alert_making import cut
 from analysis.routing import incident_key, route_of, severity_for
 from analysis.silencing import inhibited, silenced
 from analysis.storm import storms, umbrella
@@ -18,6 +19,9 @@ from models.incident import AlertSignal, EscalationLevel, IncidentRequest, Incid
 from models.incident_spec import DEFAULT_POLICY, IncidentsSpec, OpenAfter
 from models.notification import NotifyTarget
 from models.severity import Severity
+
+_LONGEST_DESCRIPTION = 1_000
+"""Of an alert's text, in the pages of its incident."""
 
 
 @dataclass(frozen=True)
@@ -116,6 +120,8 @@ def _to_send(ref: IncidentRef, group: list[Placed], spec: IncidentsSpec, request
         request=IncidentRequest(
             ref=ref,
             title=title,
+            description="" if gravest.umbrella else cut(gravest.alert.description, _LONGEST_DESCRIPTION),
+            links=() if gravest.umbrella else gravest.alert.links,
             severity=gravest.severity,
             rules=rules_of(spec, gravest.policy, gravest.open_after),
         ),

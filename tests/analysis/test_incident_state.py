@@ -218,7 +218,7 @@ class Interleavings(RuleBasedStateMachine):
     @rule(index=st.integers(0, 5), problem=st.sampled_from(["", "no such address"]))
     def something_is_brought(self, index: int, problem: str) -> None:
         page = self.state.outbox[index % len(self.state.outbox)]
-        target = next(each.name for each in page.targets if each.name not in page.sent)
+        target = next(name for name in page.targets if name not in page.sent)
         self.sent.append((page.step, target))
         self._become(lambda state: delivered(state, page.step, target, self.now, problem))
 
