@@ -24,6 +24,10 @@ _LONGEST_DESCRIPTION = 1_000
 """Of an alert's text, in the pages of its incident."""
 
 
+MOST_IN_A_SIGNAL = 1_000
+"""Alerts: with titles as long as may be they take 1.5 MB, and Temporal carries 2 MiB."""
+
+
 @dataclass(frozen=True)
 class Surroundings:
     """What is known beside the catalog when an alert comes in.
@@ -50,7 +54,10 @@ class Placed:
 
 @dataclass(frozen=True)
 class ToSend:
-    """One signal for one incident, and what it begins with if there is none of its key."""
+    """One signal for one incident, and what it begins with if there is none of its key.
+
+    The signals hold what an incident goes by; `alerts` are the same with all that was said of them.
+    """
 
     request: IncidentRequest
     fired: AlertSignal | None = None
@@ -84,11 +91,20 @@ def place(alert: Alert, catalog: Catalog, around: Surroundings) -> Placed | Supp
 
 
 def by_incident(placed: Iterable[Placed], spec: IncidentsSpec, request: str = "") -> tuple[ToSend, ...]:
-    """What to send to each incident: all its alerts of a request, those that cleared apart from those that fired."""
+    """What to send to each incident: all its alerts of a request, those that cleared apart from those that fired.
+
+    Of very many for one incident there are several, which are told apart as requests of their own.
+    """
     groups: dict[IncidentRef, list[Placed]] = {}
     for each in placed:
         groups.setdefault(each.ref, []).append(each)
-    return tuple(_to_send(ref, group, spec, request) for ref, group in groups.items())
+    return tuple(
+        _to_send(
+            ref, group[first : first + MOST_IN_A_SIGNAL], spec, f"{request}#{first}" if request and first else request
+        )
+        for ref, group in groups.items()
+        for first in range(0, len(group), MOST_IN_A_SIGNAL)
+    )
 
 
 def rules_of(spec: IncidentsSpec, policy: str, open_after: OpenAfter | None = None) -> IncidentRules:
@@ -107,14 +123,20 @@ def rules_of(spec: IncidentsSpec, policy: str, open_after: OpenAfter | None = No
     )
 
 
+def _slim(alert: Alert) -> Alert:
+    """What an incident goes by; all that rules and people read of an alert may take 300 KB."""
+    kept = {"source", "source_id", "dedupe_key", "status", "service", "environment", "title", "severity"}
+    return Alert.model_validate(alert.model_dump(include=kept))
+
+
 def _targets(names: Sequence[str], spec: IncidentsSpec) -> tuple[NotifyTarget, ...]:
     return tuple(NotifyTarget(name=name, spec=spec.target(name)) for name in dict.fromkeys(names))
 
 
 def _to_send(ref: IncidentRef, group: list[Placed], spec: IncidentsSpec, request: str) -> ToSend:
     gravest = min(group, key=lambda each: each.severity)
-    fired = tuple(each.alert for each in group if each.alert.status is AlertStatus.FIRED)
-    cleared = tuple(each.alert for each in group if each.alert.status is AlertStatus.CLEARED)
+    fired = tuple(_slim(each.alert) for each in group if each.alert.status is AlertStatus.FIRED)
+    cleared = tuple(_slim(each.alert) for each in group if each.alert.status is AlertStatus.CLEARED)
     title = "a storm of alerts" if gravest.umbrella else gravest.alert.title
     return ToSend(
         request=IncidentRequest(

@@ -271,7 +271,7 @@ class IncidentRequest(Payload):
     from_where: Who = ""
     state: IncidentState | None = Field(default=None, description="from its last run")
     recorded: int = Field(default=0, description="the last entry of the timeline that its last run has recorded")
-    events_per_run: int = Field(default=2_000, description="of history; then it continues as new")
+    events_per_run: int = Field(default=2_000, ge=30, description="of history; then it continues as new")
 
 
 class IncidentOutcome(Payload):
