@@ -13,6 +13,7 @@ from models.deployment import DeploySpec
 from models.freezes import FreezeSpec
 from models.guard import GuardRules, GuardSpec
 from models.ids import Name
+from models.incident_spec import IncidentsSpec
 from models.judge_spec import EnvoyMetrics, JudgeSpec, MetricsSpec, QueryRule
 from models.metric_sources import HttpMetrics, PrometheusMetrics
 from models.mistakes import MistakeError, Path
@@ -128,6 +129,9 @@ class Service(Written):
     metrics: MetricsSpec = Field(default_factory=EnvoyMetrics)
     rollout: RolloutPlan
     guard: GuardSpec = Field(default_factory=GuardSpec)
+    depends_on: tuple[Name, ...] = Field(
+        default=(), description="services that it cannot do without; while one is down, alerts of this one open nothing"
+    )
 
     @model_validator(mode="after")
     def _batches_are_not_too_many(self) -> "Service":
@@ -205,6 +209,7 @@ class Catalog(Written):
     environment: Name = Field(default="local", description="the environment that this file describes")
     services: dict[Name, Service] = Field(min_length=1)
     freezes: tuple[FreezeSpec, ...] = Field(default=(), description="times at which nothing new is rolled out")
+    incidents: IncidentsSpec = Field(default_factory=IncidentsSpec, description="how alerts become incidents")
 
     @model_validator(mode="after")
     def _listens_are_distinct(self) -> "Catalog":

@@ -12,6 +12,7 @@ from models.base import Payload
 
 NAME_RULE = r"^[a-z][a-z0-9-]{0,62}$"
 VERSION_RULE = r"^[A-Za-z0-9][A-Za-z0-9._+-]{0,127}$"
+DEDUPE_KEY_RULE = r"^[a-z0-9][a-z0-9._-]{0,127}$"
 
 Name = Annotated[
     str,
@@ -61,6 +62,12 @@ def group_words(group: Group) -> str:
     return f"the baseline of {version_of(group)}" if is_baseline(group) else group
 
 
+DedupeKey = Annotated[
+    str,
+    Field(pattern=DEDUPE_KEY_RULE, description="lower-case letters, digits and . _ -, at most 128"),
+]
+
+
 class ServiceRef(Payload):
     """One service in one environment: what a rollout, a guard or an incident is about."""
 
@@ -69,6 +76,35 @@ class ServiceRef(Payload):
 
     def __str__(self) -> str:
         return f"{self.environment}/{self.service}"
+
+
+class IncidentRef(Payload):
+    """One incident: at most one of a key is open at a time."""
+
+    environment: Name
+    service: Name
+    key: DedupeKey
+
+    @property
+    def of(self) -> ServiceRef:
+        return ServiceRef(environment=self.environment, service=self.service)
+
+    def __str__(self) -> str:
+        return f"{self.environment}/{self.service}/{self.key}"
+
+
+def incident_id(ref: IncidentRef) -> str:
+    return f"incident/{ref.environment}/{ref.service}/{ref.key}"
+
+
+def parse_incident_id(workflow_id: str) -> IncidentRef:
+    """Inverse of `incident_id`. Raises ValueError for the id of another kind of workflow."""
+    parts = workflow_id.split("/")
+    if len(parts) != 4 or parts[0] != "incident" or not all(parts):  # noqa: PLR2004 - the kind and three names
+        raise ValueError(
+            f"{workflow_id!r} is not an incident's id; those read incident/<environment>/<service>/<dedupe key>"
+        )
+    return IncidentRef(environment=parts[1], service=parts[2], key=parts[3])
 
 
 def rollout_id(ref: ServiceRef) -> str:

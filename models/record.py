@@ -7,6 +7,7 @@ from pydantic import Field
 
 from models.base import Payload
 from models.ids import ServiceRef, Version
+from models.incident import IncidentRecord
 from models.judgement import Verdict
 from models.rollout import PastRollout, Phase, TimelineEntry
 
@@ -92,8 +93,24 @@ class ToRecord(Payload):
     """What is to be written, in one transaction. Writing it again changes nothing."""
 
     rollout: RolloutRecord | None = None
+    incident: IncidentRecord | None = None
     audit: tuple[AuditEntry, ...] = Field(default=(), description="beside the rollout's own")
 
     @property
     def every_audit(self) -> tuple[AuditEntry, ...]:
         return (*(self.rollout.audit if self.rollout else ()), *self.audit)
+
+
+def rollout_entries(picture: RolloutRecord, before: RolloutRecord | None) -> ToRecord:
+    """What is to be written of a picture when `before` is written already."""
+    known = len(before.audit) if before else 0
+    return ToRecord(rollout=picture.model_copy(update={"audit": picture.audit[known:]}))
+
+
+def incident_entries(picture: IncidentRecord, before: IncidentRecord | None) -> ToRecord:
+    """What is to be written of a picture when `before` is written already."""
+    new = {
+        "timeline": picture.timeline[len(before.timeline) if before else 0 :],
+        "notifications": picture.notifications[len(before.notifications) if before else 0 :],
+    }
+    return ToRecord(incident=picture.model_copy(update=new))

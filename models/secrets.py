@@ -64,7 +64,8 @@ def _reference(match: re.Match[str]) -> SecretReference:
 
 def follows_references(path: Path) -> bool:
     """Whether a text at this place of the catalog is one in which references are filled in."""
-    return path[-2:-1] == ("env",) or path[-2:] == ("metrics", "token")
+    of_target = path[:2] == ("incidents", "targets") and path[-1:] == ("secret",)
+    return of_target or path[-2:-1] == ("env",) or path[-2:] == ("metrics", "token")
 
 
 def may_hold_secret(path: Path) -> bool:

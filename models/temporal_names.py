@@ -10,6 +10,8 @@ class TaskQueue(StrEnum):
     DEPLOYS = "deploys"
     TRAFFIC = "traffic"
     GUARDS = "guards"
+    INCIDENTS = "incidents"
+    NOTIFICATIONS = "notifications"
     RECORDS = "records"
 
 
@@ -27,6 +29,7 @@ class SearchAttribute(StrEnum):
 ROLLOUT_WORKFLOW = "Rollout"
 RECORDING_WORKFLOW = "Recording"
 GUARD_WORKFLOW = "ServiceGuard"
+INCIDENT_WORKFLOW = "Incident"
 
 
 class GuardUpdate(StrEnum):
@@ -36,3 +39,22 @@ class GuardUpdate(StrEnum):
     RELEASE = "release"
     FREEZE = "freeze"
     UNFREEZE = "unfreeze"
+
+
+class IncidentSignal(StrEnum):
+    """What an incident can be told; from sources, from people, and from other incidents."""
+
+    FIRED = "fired"
+    CLEARED = "cleared"
+    ACKNOWLEDGE = "acknowledge"
+    RESOLVE = "resolve"
+    ESCALATE = "escalate"
+    SNOOZE = "snooze"
+    UNSNOOZE = "unsnooze"
+    NOTE = "note"
+    ASSIGN = "assign"
+    ADD_TASK = "add_task"
+    FINISH_TASK = "finish_task"
+    MERGE = "merge"
+    SPLIT = "split"
+    PART = "part"

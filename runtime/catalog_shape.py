@@ -9,6 +9,7 @@ from pydantic import JsonValue
 
 from models.calendar_words import A_MOMENT, A_WEEKLY_SPAN, A_ZONE, MOMENT_RULE, WEEKLY_RULE, ZONE_RULE
 from models.ids import NAME_RULE
+from models.matching import A_CONDITION, A_MATCHER, CONDITION_RULE, MATCHER_RULE
 from models.mistakes import Path
 from models.quantities import A_DURATION, A_PERCENTAGE, AN_ADDRESS, DURATION_RULE, HOST_PORT_RULE, PERCENT_RULE
 
@@ -22,6 +23,8 @@ _PATTERNS = {
     MOMENT_RULE: A_MOMENT,
     WEEKLY_RULE: A_WEEKLY_SPAN,
     ZONE_RULE: A_ZONE,
+    MATCHER_RULE: A_MATCHER,
+    CONDITION_RULE: A_CONDITION,
 }
 
 Schema = Mapping[str, JsonValue]

@@ -1,13 +1,16 @@
 """Keeping the records of a workflow while it runs, without ever making it wait for them."""
 
 import asyncio
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from typing import Generic, TypeVar
 
 from temporalio import workflow
 from temporalio.exceptions import ActivityError
 
 with workflow.unsafe.imports_passed_through():
     from models.ids import recording_id
+    from models.incident import IncidentRecord
     from models.record import RolloutRecord, ToRecord
     from workflows.recording import hand_over, write
     from workflows.undo import shielded
@@ -16,39 +19,43 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
 
-class Bookkeeping:
+Picture = TypeVar("Picture", RolloutRecord, IncidentRecord)
+
+
+class Bookkeeping(Generic[Picture]):
     """While the workflow runs, at most one write is under way, and after it always the newest picture: a database
     that is away for days adds no event, as an attempt that failed is none.
+
+    `entries` tells what is to be written of a picture when an earlier one is written; each picture is to hold all of
+    them, in order.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, entries: Callable[[Picture, Picture | None], ToRecord]) -> None:
+        self._entries: Callable[[Picture, Picture | None], ToRecord] = entries
         self._revision = 0
-        self._audited = 0
-        self._newest: RolloutRecord | None = None
+        self._written: Picture | None = None
+        self._newest: Picture | None = None
         self._writing: asyncio.Task[None] | None = None
 
-    def update(self, record: RolloutRecord) -> None:
-        """Have this picture written in the background; its revision is set here. Not after `finish`.
-
-        `audit` is to hold every entry so far, in order: those that are written are not sent again.
-        """
+    def update(self, record: Picture) -> None:
+        """Have this picture written in the background; its revision is set here."""
         self._newest = self._stamped(record)
         if self._writing is None or self._writing.done():
             self._writing = asyncio.create_task(self._write_until_newest())
 
-    async def finish(self, record: RolloutRecord) -> None:
+    async def finish(self, record: Picture, summary: str) -> None:
         """Hand the last picture to a workflow of its own, which outlives this one; wait only until that is begun.
 
         A cancellation waits for it. A write under way is left alone: whenever it arrives, the greater revision wins.
         """
-        await shielded(self._finish(self._stamped(record)))
+        await shielded(self._finish(self._stamped(record), summary))
 
-    async def _finish(self, last: RolloutRecord) -> None:
+    async def _finish(self, last: Picture, summary: str) -> None:
         self._newest = None
         await hand_over(
-            self._unsent(last),
+            self._entries(last, self._written),
             recording=recording_id(last.workflow_id, last.run_id, last.revision),
-            summary=f"record {last.strategy} {last.ref.service} {last.version} → {last.ref.environment}",
+            summary=summary,
         )
 
     async def _write_until_newest(self) -> None:
@@ -56,16 +63,13 @@ class Bookkeeping:
         while self._newest is not None and self._newest is not written:
             picture = self._newest
             try:
-                await write(self._unsent(picture))
+                await write(self._entries(picture, self._written))
             except ActivityError as error:
                 workflow.logger.warning("A picture was not recorded; the last one will be: %s", error.cause or error)
                 return
-            written, self._audited = picture, len(picture.audit)
+            written = self._written = picture
 
-    def _unsent(self, picture: RolloutRecord) -> ToRecord:
-        return ToRecord(rollout=picture.model_copy(update={"audit": picture.audit[self._audited :]}))
-
-    def _stamped(self, record: RolloutRecord) -> RolloutRecord:
+    def _stamped(self, record: Picture) -> Picture:
         """The time in microseconds, so that it also grows over a reset, and always greater than the one before."""
         self._revision = max(self._revision + 1, (workflow.now() - _EPOCH) // _MICROSECOND)
         return record.model_copy(update={"revision": self._revision})

@@ -7,7 +7,7 @@ from temporalio import workflow
 with workflow.unsafe.imports_passed_through():
     from analysis.rollout_result import record_of
     from models.evidence_trail import RolloutKey
-    from models.record import ACCEPTED, AuditEntry, RolloutRecord, Verb
+    from models.record import ACCEPTED, AuditEntry, RolloutRecord, Verb, rollout_entries
     from models.rollout import Instruction, RolloutRequest
     from workflows.bookkeeping import Bookkeeping
     from workflows.rollout_journal import Journal
@@ -19,7 +19,7 @@ class RolloutBooks:
     def __init__(self, request: RolloutRequest, journal: Journal) -> None:
         self._request = request
         self._journal = journal
-        self._books = Bookkeeping()
+        self._books = Bookkeeping(rollout_entries)
         self._audit: tuple[AuditEntry, ...] = ()
         self._closed = False
 
@@ -46,7 +46,9 @@ class RolloutBooks:
         ended = Instruction(by=request.requested_by, from_where=request.from_where)
         what = Verb.ROLLBACK if request.at_once else Verb.DEPLOY
         self._enter(what, ended, state.phase, why=state.reason)
-        await self._books.finish(self._picture(workflow.now()))
+        last = self._picture(workflow.now())
+        summary = f"record {last.strategy} {last.ref.service} {last.version} → {last.ref.environment}"
+        await self._books.finish(last, summary)
 
     def _enter(self, what: Verb, order: Instruction, outcome: str, why: str = "") -> None:
         entry = AuditEntry(

@@ -8,6 +8,7 @@ from pydantic import BaseModel, JsonValue, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 from ruamel.yaml import YAML
 
+from models.alert_sources import GenericSource
 from models.catalog import (
     BlueGreenPlan,
     CanaryPlan,
@@ -22,6 +23,17 @@ from models.crashes import CrashLoopSpec
 from models.deployment import HttpReadiness, ProcessDeployment
 from models.freezes import FreezeSpec
 from models.guard import GuardSpec, RestartBudget
+from models.incident_spec import (
+    FlapSpec,
+    IncidentsSpec,
+    Level,
+    OpenAfter,
+    Policy,
+    Route,
+    SeverityRule,
+    Silence,
+    StormSpec,
+)
 from models.judge_spec import (
     AfterSpec,
     CompareSpec,
@@ -33,7 +45,9 @@ from models.judge_spec import (
     QueryRule,
 )
 from models.metric_sources import HttpMetrics, PrometheusMetrics
+from models.notification import ConsoleTarget, WebhookTarget
 from models.quantities import DURATION_RULE, parse_duration
+from models.severity import ResponseTargets
 from models.traffic import EnvoyTraffic
 from tests.factories import a_service, a_step
 
@@ -62,6 +76,19 @@ SECTIONS: dict[str, tuple[type[BaseModel], ...]] = {
     "`services.<name>.guard`": (GuardSpec,),
     "`services.<name>.guard.restarts`": (RestartBudget,),
     "`freezes[]`": (FreezeSpec,),
+    "`incidents`": (IncidentsSpec,),
+    "`incidents.severity[]`": (SeverityRule,),
+    "`incidents.response`": (ResponseTargets,),
+    "`incidents.routes[]`": (Route,),
+    "`incidents.routes[].open_after`": (OpenAfter,),
+    "`incidents.flapping`": (FlapSpec,),
+    "`incidents.storm`": (StormSpec,),
+    "`incidents.silences[]`": (Silence,),
+    "`incidents.policies.<name>`": (Policy,),
+    "`incidents.policies.<name>.levels[]`": (Level,),
+    "`incidents.targets.<name>`, inbox": (ConsoleTarget,),
+    "`incidents.targets.<name>`, webhook": (WebhookTarget,),
+    "`incidents.sources.<name>`": (GenericSource,),
 }
 
 
@@ -94,6 +121,7 @@ def test_the_page_names_every_key_and_no_other(heading: str) -> None:
 def test_the_page_states_the_defaults_in_force(heading: str) -> None:
     for model in SECTIONS[heading]:
         schema = model.model_json_schema()
+        schema = schema["$defs"][model.__name__] if "$ref" in schema else schema  # one that holds others of its kind
         plain = (str, int, bool)
         for key, stated in rows_of(heading).items():
             field = written_fields(model)[key]

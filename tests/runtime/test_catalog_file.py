@@ -383,7 +383,7 @@ def test_a_secret_may_be_referred_to_or_left_empty(tmp_path: Path, value: str) -
 def test_a_reference_where_none_is_followed_is_a_mistake(tmp_path: Path) -> None:
     line = line_of(tmp_path, VALID.replace("[run,", "[run, '${env:TOKEN}',"))
     assert line.startswith(
-        "holdfast.yaml:5: services.shop.deploy.command[1]: secrets are looked up under env and in the token"
+        "holdfast.yaml:5: services.shop.deploy.command[1]: secrets are looked up under env, in the token"
     )
 
 

@@ -8,7 +8,7 @@ with workflow.unsafe.imports_passed_through():
     from models.base import Payload
     from models.deployment import Done
     from models.ids import ServiceRef
-    from models.record import AuditEntry, RolloutRecord
+    from models.record import AuditEntry, RolloutRecord, rollout_entries
     from models.rollout import Phase
     from workflows.bookkeeping import Bookkeeping
 
@@ -25,13 +25,13 @@ class Chronicle(Payload):
 class SampleChronicle:
     @workflow.run
     async def run(self, asked: Chronicle) -> Done:
-        books = Bookkeeping()
+        books = Bookkeeping(rollout_entries)
         try:
             for number in range(asked.pictures):
                 books.update(_picture(asked.ref, number, Phase.PROGRESSING))
                 await workflow.sleep(asked.pause)
         finally:
-            await books.finish(_picture(asked.ref, asked.pictures, Phase.PROMOTED))
+            await books.finish(_picture(asked.ref, asked.pictures, Phase.PROMOTED), "the last picture")
         return Done()
 
 
