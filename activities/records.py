@@ -30,14 +30,14 @@ class RecordActivities:
 
     @activity.defn(name="records.write")
     async def write(self, entries: ToRecord) -> Done:
-        with _records_errors():
+        with records_errors():
             async with heartbeating():
                 await self._recorder.write(entries)
         return Done()
 
 
 @contextmanager
-def _records_errors() -> Iterator[None]:
+def records_errors() -> Iterator[None]:
     """Every error is tried again, however long it takes: nothing else will write what is written here."""
     try:
         yield

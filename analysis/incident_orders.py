@@ -84,7 +84,7 @@ def escalated(state: IncidentState, rules: IncidentRules, order: Order, now: dat
     return paged(state, rules, due, now)
 
 
-def snoozed(state: IncidentState, order: Snooze, now: datetime) -> IncidentState:
+def snoozed(state: IncidentState, _rules: IncidentRules, order: Snooze, now: datetime) -> IncidentState:
     """Nobody is paged until then, when it waits for somebody again."""
     why = _not_open(state)
     if not why and not timedelta(0) < order.lasting <= LONGEST_SNOOZE:
@@ -107,14 +107,14 @@ def unsnoozed(state: IncidentState, rules: IncidentRules, order: Order, now: dat
     return triggered(state, rules, now, text, by=order.by)
 
 
-def annotated(state: IncidentState, note: Note, now: datetime) -> IncidentState:
+def annotated(state: IncidentState, _rules: IncidentRules, note: Note, now: datetime) -> IncidentState:
     text = note.text or note.note
     if not text:
         return senseless(state, now, "note", 'it holds no text; send it as {"text": "..."}', note.by)
     return noted(state, now, text, note.by)
 
 
-def assigned(state: IncidentState, order: Assign, now: datetime) -> IncidentState:
+def assigned(state: IncidentState, _rules: IncidentRules, order: Assign, now: datetime) -> IncidentState:
     if order.role is Role.COMMANDER:
         before = f", before it was {state.commander}" if state.commander not in {"", order.person} else ""
         state = state.model_copy(update={"commander": order.person})
@@ -127,7 +127,7 @@ def assigned(state: IncidentState, order: Assign, now: datetime) -> IncidentStat
     return noted(state, now, f"{order.person} is a responder{_with(order)}", order.by)
 
 
-def with_task(state: IncidentState, order: AddTask, now: datetime) -> IncidentState:
+def with_task(state: IncidentState, _rules: IncidentRules, order: AddTask, now: datetime) -> IncidentState:
     if len(state.tasks) >= MOST_TASKS:
         return senseless(state, now, "add_task", f"{MOST_TASKS} tasks are the most", order.by)
     task = Task(number=len(state.tasks) + 1, text=order.text, by=order.by)
@@ -135,7 +135,7 @@ def with_task(state: IncidentState, order: AddTask, now: datetime) -> IncidentSt
     return noted(state, now, f"task {task.number}: {task.text}", order.by)
 
 
-def with_task_done(state: IncidentState, order: FinishTask, now: datetime) -> IncidentState:
+def with_task_done(state: IncidentState, _rules: IncidentRules, order: FinishTask, now: datetime) -> IncidentState:
     task = next((each for each in state.tasks if each.number == order.number), None)
     if task is None or task.done_at:
         why = f"there is no task {order.number}" if task is None else f"task {task.number} is done already"

@@ -9,7 +9,7 @@ from models.incident import MOST_PARTS, IncidentRules, IncidentState, Merge, Mes
 from models.temporal_names import IncidentSignal
 
 
-def merged(state: IncidentState, order: Merge, now: datetime) -> IncidentState:
+def merged(state: IncidentState, _rules: IncidentRules, order: Merge, now: datetime) -> IncidentState:
     """From now on the other incident pages for this one, too."""
     why = _no_merge(state, order.into)
     if why:

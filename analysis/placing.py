@@ -91,12 +91,7 @@ def by_incident(placed: Iterable[Placed], spec: IncidentsSpec, request: str = ""
 def rules_of(spec: IncidentsSpec, policy: str, open_after: OpenAfter | None = None) -> IncidentRules:
     """What an incident takes along of the catalog. Raises KeyError for a policy that is not there."""
     chosen = spec.policies[policy]
-    levels = tuple(
-        EscalationLevel(
-            notify=tuple(NotifyTarget(name=name, spec=spec.target(name)) for name in level.notify), wait=level.wait
-        )
-        for level in chosen.levels
-    )
+    levels = tuple(EscalationLevel(notify=_targets(level.notify, spec), wait=level.wait) for level in chosen.levels)
     return IncidentRules(
         levels=levels,
         repeat=chosen.repeat,
@@ -107,6 +102,10 @@ def rules_of(spec: IncidentsSpec, policy: str, open_after: OpenAfter | None = No
         flapping=spec.flapping,
         open_after=open_after,
     )
+
+
+def _targets(names: Sequence[str], spec: IncidentsSpec) -> tuple[NotifyTarget, ...]:
+    return tuple(NotifyTarget(name=name, spec=spec.target(name)) for name in dict.fromkeys(names))
 
 
 def _to_send(ref: IncidentRef, group: list[Placed], spec: IncidentsSpec, request: str) -> ToSend:

@@ -2,7 +2,7 @@
 
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from pydantic import ConfigDict, Field, StringConstraints
 
@@ -75,7 +75,12 @@ Text = Annotated[str, StringConstraints(max_length=4_000)]
 
 
 class Order(Payload):
-    """What a person asks for: acknowledge, resolve, escalate, unsnooze, split. May be left out altogether."""
+    """What a person asks for: acknowledge, resolve, escalate, unsnooze, split. May be left out altogether.
+
+    `SHORT` names the field that is meant where somebody sends a bare text or number instead of an object.
+    """
+
+    SHORT: ClassVar[str] = "by"
 
     by: Who = "someone"
     note: Text = ""
@@ -86,6 +91,7 @@ class Snooze(Order):
     """Page nobody for a while; without a word, for an hour."""
 
     model_config = ConfigDict(validate_by_name=True, serialize_by_alias=True)
+    SHORT: ClassVar[str] = "for"
 
     lasting: Duration = Field(default=timedelta(hours=1), alias="for")
 
@@ -93,26 +99,36 @@ class Snooze(Order):
 class Note(Order):
     """`text`, or `note`, is written on the timeline."""
 
+    SHORT: ClassVar[str] = "text"
+
     text: Text = ""
 
 
 class Assign(Order):
     """Give a role to somebody. There is one commander; responders add up."""
 
+    SHORT: ClassVar[str] = "person"
+
     role: Role = Role.RESPONDER
     person: Annotated[str, StringConstraints(min_length=1, max_length=200)]
 
 
 class AddTask(Order):
+    SHORT: ClassVar[str] = "text"
+
     text: Annotated[str, StringConstraints(min_length=1, max_length=1_000)]
 
 
 class FinishTask(Order):
+    SHORT: ClassVar[str] = "number"
+
     number: int
 
 
 class Merge(Order):
     """`into` is the other incident's workflow id. This one pages nobody from then on."""
+
+    SHORT: ClassVar[str] = "into"
 
     into: Annotated[str, StringConstraints(min_length=1, max_length=500)]
 
@@ -250,7 +266,20 @@ class IncidentRequest(Payload):
     note: Text = ""
     from_where: Who = ""
     state: IncidentState | None = Field(default=None, description="from its last run")
+    recorded: int = Field(default=0, description="the last entry of the timeline that its last run has recorded")
     events_per_run: int = Field(default=2_000, description="of history; then it continues as new")
+
+
+class IncidentOutcome(Payload):
+    """What an incident that is closed leaves in Temporal; the records have all of it."""
+
+    ref: IncidentRef
+    severity: Severity
+    count: int
+    opened_at: datetime
+    acknowledged_at: datetime | None = None
+    resolved_at: datetime | None = None
+    closed_at: datetime | None = None
 
 
 class IncidentRecord(Payload):

@@ -71,4 +71,3 @@ class Delivered(Payload):
 
     key: str
     at: datetime
-    text: str = ""

@@ -1,6 +1,7 @@
 """The roles that the outside world plays. Every adapter of a role passes the role's shared tests."""
 
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from typing import Protocol
 
 from pydantic import SecretStr
@@ -12,6 +13,7 @@ from models.ids import ServiceRef, Version
 from models.judge_spec import MetricsSpec
 from models.keeper import LeaseKey, LeaseStanding
 from models.keeper_ledger import Lease
+from models.notification import Notification
 from models.traffic import Backend, TrafficSpec, TrafficSplit
 
 Progress = Callable[[str], None]
@@ -136,4 +138,21 @@ class LeaseKeeper(Protocol):
 
     async def settle(self, lease: LeaseKey) -> LeaseStanding:
         """Nothing is undone any more, and nothing kept undone. Says CARRIED_OUT if it had been, else GONE."""
+        ...
+
+
+class Notifier(Protocol):
+    async def notify(self, notification: Notification) -> None:
+        """Bring one message to its target; done again with the same key, it is the same message.
+
+        Raises ProviderError.
+        """
+        ...
+
+
+class Inbox(Protocol):
+    """Where messages wait until somebody reads them."""
+
+    async def put(self, notification: Notification, at: datetime) -> None:
+        """Keep a message under its key; one that is there stays as it is."""
         ...

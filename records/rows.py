@@ -14,7 +14,7 @@ _AS_JSON = {"verdict", "timeline"}
 def rollout_row(record: RolloutRecord) -> dict[str, Any]:
     row = {**record.model_dump(exclude={"ref", "audit", *_AS_JSON}), **record.ref.model_dump()}
     row.update(record.model_dump(mode="json", include=_AS_JSON))
-    return _storable(row)
+    return storable(row)
 
 
 def rollout_record(row: RowMapping) -> RolloutRecord:
@@ -22,7 +22,7 @@ def rollout_record(row: RowMapping) -> RolloutRecord:
 
 
 def audit_row(entry: AuditEntry) -> dict[str, Any]:
-    return _storable({**entry.model_dump(exclude={"ref"}), **entry.ref.model_dump()})
+    return storable({**entry.model_dump(exclude={"ref"}), **entry.ref.model_dump()})
 
 
 def audit_entry(row: RowMapping) -> AuditEntry:
@@ -30,7 +30,7 @@ def audit_entry(row: RowMapping) -> AuditEntry:
 
 
 def sample_row(rollout: RolloutKey, sample: TrailSample) -> dict[str, Any]:
-    return _storable({**rollout.model_dump(), "at": sample.at, "document": sample.model_dump(mode="json")})
+    return storable({**rollout.model_dump(), "at": sample.at, "document": sample.model_dump(mode="json")})
 
 
 def trail_sample(row: RowMapping) -> TrailSample:
@@ -41,7 +41,7 @@ def _ref(row: RowMapping) -> ServiceRef:
     return ServiceRef(environment=row["environment"], service=row["service"])
 
 
-def _storable(row: dict[str, Any]) -> dict[str, Any]:
+def storable(row: dict[str, Any]) -> dict[str, Any]:
     return cast(dict[str, Any], _without_nul(row))
 
 

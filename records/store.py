@@ -5,19 +5,30 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, cast
+from typing import Any, Self
 
 from pydantic import SecretStr
 from sqlalchemy import Insert, RowMapping, Select, Table, func, select
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from models.evidence_trail import RolloutKey, TrailSample
-from models.ids import ServiceRef
+from models.ids import IncidentRef, ServiceRef
+from models.incident import IncidentRecord, NotificationRecord
+from models.notification import Notification
 from models.record import AuditEntry, RolloutRecord, ToRecord
 from records.address import records_address
 from records.database import Database
 from records.failures import MissingTablesError
+from records.incident_rows import incident_record, notification_record, timeline_entry
+from records.incident_store import (
+    incident_query,
+    incidents_query,
+    notifications_query,
+    put_notification,
+    timeline_query,
+    write_incident,
+)
+from records.inserting import insert
 from records.migrating import migrate, require, schema_of
 from records.rows import audit_entry, audit_row, rollout_record, rollout_row, sample_row, trail_sample
 from records.schema import RecordsStatus, Schema
@@ -71,6 +82,10 @@ class RecordStore:
         if samples:
             await self._write(lambda connection: add_samples_on(connection, rollout, samples))
 
+    async def put(self, notification: Notification, at: datetime) -> None:
+        """Keep a message that was sent; one that is there stays as it is."""
+        await self._write(lambda connection: put_notification(connection, notification, at))
+
     async def _write(self, write: Callable[[AsyncConnection], Awaitable[None]]) -> None:
         if not self._migrated:
             await self.migrate()
@@ -109,6 +124,34 @@ class RecordStore:
         )
         return tuple(trail_sample(row) for row in await self._read(query))
 
+    async def incidents(
+        self,
+        environment: str,
+        limit: int,
+        *,
+        service: str | None = None,
+        unfinished: bool = False,
+        since: datetime | None = None,
+    ) -> tuple[IncidentRecord, ...]:
+        """The newest first, without their timelines; `unfinished` are those that are not closed."""
+        query = incidents_query(environment, service, limit, unfinished=unfinished, since=since)
+        return tuple(incident_record(row) for row in await self._read(query))
+
+    async def incident(self, ref: IncidentRef, run_id: str | None = None) -> IncidentRecord | None:
+        """The newest of a key, or the one that began with this run; with all of its timeline."""
+        found = await self._read(incident_query(ref, run_id))
+        if not found:
+            return None
+        entries = await self._read(timeline_query(found[0]["workflow_id"], found[0]["run_id"]))
+        return incident_record(found[0], tuple(timeline_entry(row) for row in entries))
+
+    async def notifications(
+        self, limit: int, *, target: str | None = None, incident: tuple[str, str] | None = None
+    ) -> tuple[NotificationRecord, ...]:
+        """To one target, or because of one incident (its workflow and first run); the newest first."""
+        rows = await self._read(notifications_query(target, incident, limit))
+        return tuple(notification_record(row) for row in rows)
+
     async def audit(self, ref: ServiceRef | None, limit: int, since: datetime | None = None) -> tuple[AuditEntry, ...]:
         """The newest first, of one service or of all."""
         query = select(AUDIT_LOG).order_by(AUDIT_LOG.c.at.desc(), AUDIT_LOG.c.key.desc()).limit(limit)
@@ -128,6 +171,8 @@ async def write_on(connection: AsyncConnection, entries: ToRecord) -> None:
     """Write in the transaction that the connection is in."""
     if entries.rollout:
         await connection.execute(_upsert(connection, rollout_row(entries.rollout)))
+    if entries.incident:
+        await write_incident(connection, entries.incident)
     for entry in entries.every_audit:
         await connection.execute(_insert_if_absent(connection, audit_row(entry)))
 
@@ -135,8 +180,10 @@ async def write_on(connection: AsyncConnection, entries: ToRecord) -> None:
 async def add_samples_on(connection: AsyncConnection, rollout: RolloutKey, samples: Sequence[TrailSample]) -> None:
     """Write in the transaction that the connection is in; in the order of time, so that no two lock each other up."""
     key = [EVIDENCE_SAMPLES.c.workflow_id, EVIDENCE_SAMPLES.c.run_id, EVIDENCE_SAMPLES.c.at]
-    insert = _insert(connection, EVIDENCE_SAMPLES).on_conflict_do_nothing(index_elements=key)
-    await connection.execute(insert, [sample_row(rollout, each) for each in sorted(samples, key=lambda each: each.at)])
+    statement = insert(connection, EVIDENCE_SAMPLES).on_conflict_do_nothing(index_elements=key)
+    await connection.execute(
+        statement, [sample_row(rollout, each) for each in sorted(samples, key=lambda each: each.at)]
+    )
 
 
 async def _count(connection: AsyncConnection, table: Table) -> int:
@@ -144,18 +191,13 @@ async def _count(connection: AsyncConnection, table: Table) -> int:
 
 
 def _upsert(connection: AsyncConnection, row: Mapping[str, object]) -> Insert:
-    insert = _insert(connection, ROLLOUTS).values(**row)
-    return insert.on_conflict_do_update(
+    statement = insert(connection, ROLLOUTS).values(**row)
+    return statement.on_conflict_do_update(
         index_elements=[ROLLOUTS.c.workflow_id, ROLLOUTS.c.run_id],
-        set_={name: insert.excluded[name] for name in row},
-        where=insert.excluded.revision > ROLLOUTS.c.revision,
+        set_={name: statement.excluded[name] for name in row},
+        where=statement.excluded.revision > ROLLOUTS.c.revision,
     )
 
 
 def _insert_if_absent(connection: AsyncConnection, row: Mapping[str, object]) -> Insert:
-    return _insert(connection, AUDIT_LOG).values(**row).on_conflict_do_nothing(index_elements=[AUDIT_LOG.c.key])
-
-
-def _insert(connection: AsyncConnection, table: Table) -> postgresql.Insert | sqlite.Insert:
-    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
-    return cast(postgresql.Insert | sqlite.Insert, dialect.insert(table))
+    return insert(connection, AUDIT_LOG).values(**row).on_conflict_do_nothing(index_elements=[AUDIT_LOG.c.key])

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from sqlalchemy import (
     JSON,
     BigInteger,
+    Boolean,
     Column,
     DateTime,
     Dialect,
@@ -64,6 +65,68 @@ ROLLOUTS = Table(
     PrimaryKeyConstraint("workflow_id", "run_id", name="rollouts_key"),
     Index("rollouts_by_service", "environment", "service", "started_at"),
 )
+
+INCIDENTS = Table(
+    "incidents",
+    METADATA,
+    Column("workflow_id", String, nullable=False),
+    Column("run_id", String, nullable=False),
+    Column("revision", BigInteger, nullable=False),
+    Column("environment", String, nullable=False),
+    Column("service", String, nullable=False),
+    Column("key", String, nullable=False),
+    Column("title", String, nullable=False),
+    Column("severity", String, nullable=False),
+    Column("phase", String, nullable=False),
+    Column("opened_at", UtcDateTime, nullable=False),
+    Column("acknowledged_at", UtcDateTime),
+    Column("acknowledged_by", String, nullable=False),
+    Column("resolved_at", UtcDateTime),
+    Column("resolved_by", String, nullable=False),
+    Column("closed_at", UtcDateTime),
+    Column("count", BigInteger, nullable=False),
+    Column("missed_target", Boolean, nullable=False),
+    Column("merged_into", String, nullable=False),
+    Column("commander", String, nullable=False),
+    Column("responders", _Json, nullable=False),
+    Column("tasks", _Json, nullable=False),
+    PrimaryKeyConstraint("workflow_id", "run_id", name="incidents_key"),
+    Index("incidents_by_service", "environment", "service", "opened_at"),
+    Index("incidents_by_time", "environment", "opened_at"),
+)
+
+INCIDENT_TIMELINE = Table(
+    "incident_timeline",
+    METADATA,
+    Column("workflow_id", String, nullable=False),
+    Column("run_id", String, nullable=False),
+    Column("number", BigInteger, nullable=False),
+    Column("at", UtcDateTime, nullable=False),
+    Column("text", String, nullable=False),
+    Column("by", String, nullable=False),
+    PrimaryKeyConstraint("workflow_id", "run_id", "number", name="incident_timeline_key"),
+)
+"""What happened to an incident, one row an entry. Written once: an entry that is there stays as it is."""
+
+NOTIFICATIONS = Table(
+    "notifications",
+    METADATA,
+    Column("key", String, nullable=False),
+    Column("workflow_id", String, nullable=False),
+    Column("run_id", String, nullable=False),
+    Column("target", String, nullable=False),
+    Column("kind", String, nullable=False),
+    Column("level", BigInteger, nullable=False),
+    Column("step", BigInteger, nullable=False),
+    Column("due_at", UtcDateTime, nullable=False),
+    Column("sent_at", UtcDateTime),
+    Column("problem", String, nullable=False),
+    Column("document", _Json, nullable=False),
+    PrimaryKeyConstraint("key", name="notifications_key"),
+    Index("notifications_by_incident", "workflow_id", "run_id", "step"),
+    Index("notifications_by_target", "target", "due_at"),
+)
+"""What was sent to people, one row a message and target; those of the target `console` are its inbox."""
 
 AUDIT_LOG = Table(
     "audit_log",

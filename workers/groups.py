@@ -8,10 +8,12 @@ from typing import Any
 from activities.deploys import DeployActivities
 from activities.guards import GuardActivities
 from activities.leases import LeaseActivities
+from activities.notifications import NotificationActivities
 from activities.records import RecordActivities
 from activities.traffic import TrafficActivities
 from models.temporal_names import TaskQueue
 from workers.wiring import Adapters
+from workflows.incident import Incident
 from workflows.recording import Recording
 from workflows.rollout import Rollout
 from workflows.service_guard import ServiceGuard
@@ -79,6 +81,21 @@ GROUPS = (
         concurrent_activities=50,
         concurrent_workflow_tasks=8,
         cached_workflows=500,
+    ),
+    Group(
+        queue=TaskQueue.INCIDENTS,
+        why="Decisions only. Many incidents may wait for people for days, and a storm brings each of them many alerts.",
+        workflows=(Incident,),
+        concurrent_workflow_tasks=8,
+        cached_workflows=1_000,
+    ),
+    Group(
+        queue=TaskQueue.NOTIFICATIONS,
+        why="Calls to what belongs to others, which may hang for as long as the catalog allows: slots are many and "
+        "cheap, so that one receiver that is away holds up no page to another.",
+        activities=lambda adapters: NotificationActivities(adapters.notifiers).registered,
+        concurrent_activities=100,
+        drain=timedelta(seconds=10),
     ),
     Group(
         queue=TaskQueue.RECORDS,

@@ -12,9 +12,11 @@ from providers.envoy_metrics import EnvoyMetrics
 from providers.envoy_router import EnvoyRouter
 from providers.http_metrics import HttpMetrics
 from providers.lease_ledger import LeaseLedger
+from providers.notify_console import ConsoleNotifier
+from providers.notify_webhook import WebhookNotifier
 from providers.process_deployer import ProcessDeployer
 from providers.prometheus_metrics import PrometheusMetrics
-from providers.roles import Deployer, LeaseKeeper, MetricSource, Progress, TrafficRouter
+from providers.roles import Deployer, LeaseKeeper, MetricSource, Notifier, Progress, TrafficRouter
 from records.evidence_spool import FOLDER, EvidenceSpool, SampleStore, ship
 from records.roles import EvidenceLog, Recorder
 from runtime.envoy_admin import envoy_admin
@@ -79,6 +81,10 @@ class Adapters:
 
     @cached_property
     def records(self) -> Recorder:
+        return self._store
+
+    @cached_property
+    def _store(self) -> "RecordStore":
         """Its tables are brought up to date in the background, as soon as the database is there."""
         from records.waiting import migrate_when_up
 
@@ -86,6 +92,12 @@ class Adapters:
         self._opened.push_async_callback(store.aclose)
         self._opened.push_async_callback(_cancelled, asyncio.create_task(migrate_when_up(store)))
         return store
+
+    @cached_property
+    def notifiers(self) -> Mapping[str, Notifier]:
+        webhook = WebhookNotifier(partial(resolve_secrets, environ=os.environ))
+        self._opened.push_async_callback(webhook.aclose)
+        return {"console": ConsoleNotifier(self._store), "webhook": webhook}
 
     @cached_property
     def evidence_log(self) -> EvidenceLog:

@@ -111,6 +111,31 @@ ASK_A_GUARD = ActivityConfig(
     ),
 )
 
+PAGE = ActivityConfig(
+    # Somebody is to act, so it is tried until it is taken, or until nobody needs to act any more, when it is cancelled.
+    # At least twice a minute: what it goes to may come back at any time, and the next level is minutes away.
+    start_to_close_timeout=timedelta(minutes=2),
+    heartbeat_timeout=timedelta(seconds=10),
+    retry_policy=RetryPolicy(
+        initial_interval=timedelta(milliseconds=500),
+        maximum_interval=timedelta(seconds=30),
+    ),
+)
+
+UPDATE = ActivityConfig(
+    # How it went on: after an hour nobody wants to know any more, and the incident's end waits for it.
+    start_to_close_timeout=timedelta(minutes=2),
+    schedule_to_close_timeout=timedelta(hours=1),
+    heartbeat_timeout=timedelta(seconds=10),
+    retry_policy=RetryPolicy(
+        initial_interval=timedelta(milliseconds=500),
+        maximum_interval=timedelta(minutes=1),
+    ),
+)
+
+HEAD_START = timedelta(seconds=5)
+"""How long a page has before the one that was due after it is sent, too: the overdue one first, and none held up."""
+
 LOOK_AT_TEMPORAL = LocalActivityConfig(
     # A look at another workflow, of milliseconds. Local, as the questions that wait for it fill the queue's slots, and
     # it would wait behind them.

@@ -14,6 +14,7 @@ from models.record import ToRecord
 from models.rollout import Phase
 from records.errors import RecordsError
 from records.store import RecordStore
+from records.tables import METADATA
 from tests.factories import SHOP, WHEN
 from tests.records.factories import a_record, an_entry, to_record
 from tests.records.trails import KEY, a_sample, samples
@@ -174,7 +175,7 @@ async def test_before_there_are_tables_it_is_said_who_makes_them(store: RecordSt
 async def test_a_database_made_anew_meanwhile_is_given_its_tables_again(store: RecordStore) -> None:
     await store.write(to_record("run-1"))
     async with store._database._writer.begin() as connection:
-        for table in ("rollouts", "audit_log", "evidence_samples", "alembic_version"):
+        for table in (*METADATA.tables, "alembic_version"):
             await connection.execute(text(f"DROP TABLE {table}"))
         if connection.dialect.name == "postgresql":
             await connection.execute(text("DROP FUNCTION audit_log_refuses"))

@@ -13,4 +13,7 @@ async def test_an_unknown_group_is_a_usage_error_that_lists_the_groups(tmp_path:
     )  # fmt: skip
     _, said = await asyncio.wait_for(process.communicate(), 30)
     assert process.returncode == 2
-    assert "'pizza'; name one or more of rollouts, deploys, traffic, guards, records, or all" in said.decode()
+    assert (
+        "'pizza'; name one or more of rollouts, deploys, traffic, guards, incidents, notifications, records, or all"
+        in said.decode()
+    )

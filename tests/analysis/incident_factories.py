@@ -1,0 +1,45 @@
+"""Alerts and incidents with good defaults, for tests to vary."""
+
+from datetime import datetime, timedelta
+
+from models.alert import Alert, AlertStatus
+from models.ids import IncidentRef
+from models.incident import AlertSignal, IncidentRequest, IncidentRules
+from models.severity import Severity
+from tests.factories import WHEN
+
+REF = IncidentRef(environment="local", service="shop", key="high-error-rate")
+
+
+def an_alert(title: str = "error rate is high", key: str = "high-error-rate", **more: object) -> Alert:
+    fields = {
+        "source": "alertmanager",
+        "dedupe_key": key,
+        "status": AlertStatus.FIRED,
+        "service": "shop",
+        "environment": "local",
+        "title": title,
+        **more,
+    }
+    return Alert.model_validate(fields)
+
+
+def signalled(*alerts: Alert, request: str = "", severity: Severity | None = None) -> AlertSignal:
+    return AlertSignal(alerts=alerts or (an_alert(),), request=request, severity=severity)
+
+
+def a_request(
+    rules: IncidentRules | None = None, severity: Severity = Severity.SEV2, **more: object
+) -> IncidentRequest:
+    fields = {
+        "ref": REF,
+        "title": "error rate is high",
+        "severity": severity,
+        "rules": rules or IncidentRules(),
+        **more,
+    }
+    return IncidentRequest.model_validate(fields)
+
+
+def later(minutes: float) -> datetime:
+    return WHEN + timedelta(minutes=minutes)

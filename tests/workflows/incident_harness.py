@@ -1,0 +1,215 @@
+"""Incidents on a server of their own, with people who have pagers."""
+
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import timedelta
+from pathlib import Path
+
+from temporalio.api.enums.v1 import IndexedValueType
+from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest
+from temporalio.client import WorkflowExecutionStatus, WorkflowHandle
+from temporalio.testing import WorkflowEnvironment
+from temporalio.worker import Worker
+
+from models.alert import Alert
+from models.ids import IncidentRef, incident_id
+from models.incident import (
+    AlertSignal,
+    EscalationLevel,
+    IncidentOutcome,
+    IncidentRequest,
+    IncidentRules,
+    IncidentState,
+    Order,
+    Phase,
+)
+from models.notification import ConsoleTarget, NotifyTarget
+from models.severity import Severity
+from models.temporal_names import IncidentSignal, SearchAttribute, TaskQueue
+from runtime.plugin import holdfast_plugin
+from tests.analysis.incident_factories import an_alert
+from tests.factories import SERVER_STARTS_WITHIN
+from tests.workflows.fake_pager import FakePager
+from tests.workflows.harness import until
+from workflows.incident import Incident
+from workflows.recording import Recording
+
+ADA = Order(by="ada")
+MINUTE = timedelta(minutes=1)
+
+
+def a_level(*names: str, wait: timedelta | None = 10 * MINUTE) -> EscalationLevel:
+    return EscalationLevel(notify=tuple(NotifyTarget(name=name, spec=ConsoleTarget()) for name in names), wait=wait)
+
+
+THREE_LEVELS = IncidentRules(levels=(a_level("first"), a_level("second"), a_level("third")), repeat=0)
+
+
+class Room:
+    """A server with workers, where incidents happen."""
+
+    def __init__(self, environment: WorkflowEnvironment) -> None:
+        self.environment = environment
+        self.client = environment.client
+        self.pager = FakePager()
+        self._workers: AsyncExitStack | None = None
+
+    async def work(self) -> None:
+        """Start the workers."""
+        self._workers = AsyncExitStack()
+        await self._workers.enter_async_context(
+            Worker(self.client, task_queue=TaskQueue.INCIDENTS, workflows=[Incident], max_cached_workflows=100)
+        )
+        await self._workers.enter_async_context(
+            Worker(
+                self.client,
+                task_queue=TaskQueue.NOTIFICATIONS,
+                activities=[self.pager.notify],
+                max_heartbeat_throttle_interval=timedelta(milliseconds=100),
+                default_heartbeat_throttle_interval=timedelta(milliseconds=100),
+            )
+        )
+        await self._workers.enter_async_context(
+            Worker(self.client, task_queue=TaskQueue.RECORDS, workflows=[Recording], activities=[self.pager.write])
+        )
+
+    async def rest(self) -> None:
+        """Stop the workers, as an outage does."""
+        if self._workers:
+            await self._workers.aclose()
+            self._workers = None
+
+    async def skip(self, time: timedelta) -> None:
+        await self.environment.sleep(time)
+
+    async def open(self, rules: IncidentRules = THREE_LEVELS, *alerts: Alert, **request: object) -> "Case":
+        """An incident that one alert opens, of a service that no other test uses."""
+        ref = IncidentRef(environment="local", service=f"shop-{uuid.uuid4().hex[:8]}", key="high-error-rate")
+        asked = {"ref": ref, "title": "error rate is high", "severity": Severity.SEV2, "rules": rules, **request}
+        case = Case(self, IncidentRequest.model_validate(asked))
+        await case.fire(*(alerts or (an_alert(),)))
+        return case
+
+
+class Case:
+    """One incident, and what is said to it."""
+
+    def __init__(self, room: Room, request: IncidentRequest) -> None:
+        self.room, self.request = room, request
+        self.id = incident_id(request.ref)
+
+    @property
+    def handle(self) -> WorkflowHandle[Incident, IncidentOutcome]:
+        return self.room.client.get_workflow_handle_for(Incident.run, self.id)
+
+    async def fire(self, *alerts: Alert, request: str = "", severity: Severity | None = None) -> None:
+        """As a front door does: started if it does not run."""
+        await self.room.client.start_workflow(
+            Incident.run,
+            self.request,
+            id=self.id,
+            task_queue=TaskQueue.INCIDENTS,
+            start_signal=IncidentSignal.FIRED,
+            start_signal_args=[AlertSignal(alerts=alerts or (an_alert(),), request=request, severity=severity)],
+        )
+
+    async def clear(self, *alerts: Alert) -> None:
+        await self.handle.signal(IncidentSignal.CLEARED, AlertSignal(alerts=alerts or (an_alert(),)))
+
+    async def say(self, signal: IncidentSignal, payload: object = ADA) -> None:
+        await self.handle.signal(signal, payload)
+
+    async def state(self) -> IncidentState:
+        return await self.handle.query(Incident.state)
+
+    async def until_phase(self, phase: Phase) -> IncidentState:
+        async def reached() -> bool:
+            return (await self.state()).phase is phase
+
+        await until(reached, f"the incident to be {phase}")
+        return await self.state()
+
+    async def until_said(self, words: str) -> None:
+        async def found() -> bool:
+            return any(words in entry.text for entry in (await self.state()).timeline)
+
+        await until(found, f"{words!r} on the timeline")
+
+    async def until_paged(self, *pages: tuple[int, str]) -> None:
+        """Wait until exactly these pages were got, in this order, of level and target."""
+
+        async def got() -> bool:
+            return len(self.pages) >= len(pages)
+
+        await until(got, f"{len(pages)} pages")
+        assert self.pages == list(pages)
+
+    async def settled(self) -> None:
+        """Wait until all that was decided is sent."""
+
+        async def sent() -> bool:
+            state = await self.state()
+            return not state.outbox and not state.messages
+
+        await until(sent, "everything to be sent")
+
+    async def result(self) -> IncidentOutcome:
+        """Wait for its end; the clock skips meanwhile, which it does by itself only for who started a workflow."""
+        run_id = (await self.handle.describe()).run_id
+        handle = self.room.client.get_workflow_handle_for(Incident.run, self.id, run_id=run_id)
+
+        async def ended() -> bool:
+            await self.room.skip(5 * MINUTE)
+            return (await handle.describe()).status is not WorkflowExecutionStatus.RUNNING
+
+        await until(ended, "the incident to end")
+        return await handle.result()
+
+    @property
+    def pages(self) -> list[tuple[int, str]]:
+        return self.room.pager.pages(self.id)
+
+    async def timeline(self) -> list[str]:
+        return [entry.text for entry in (await self.state()).timeline]
+
+
+@asynccontextmanager
+async def room_on(environment: WorkflowEnvironment) -> AsyncIterator[Room]:
+    async with environment:
+        keyword = IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD
+        await environment.client.operator_service.add_search_attributes(
+            AddSearchAttributesRequest(
+                namespace=environment.client.namespace, search_attributes=dict.fromkeys(SearchAttribute, keyword)
+            )
+        )
+        room = Room(environment)
+        await room.work()
+        try:
+            yield room
+        finally:
+            await room.rest()
+
+
+@asynccontextmanager
+async def skipping_room(test_server: Path) -> AsyncIterator[Room]:
+    """On a server whose clock skips ahead when a test says so."""
+    environment = await WorkflowEnvironment.start_time_skipping(
+        test_server_existing_path=str(test_server),
+        test_server_startup_timeout=SERVER_STARTS_WITHIN,
+        plugins=[holdfast_plugin()],
+    )
+    async with room_on(environment) as room:
+        yield room
+
+
+@asynccontextmanager
+async def real_room(temporal_cli: Path) -> AsyncIterator[Room]:
+    """On a real server, whose clock is the wall's."""
+    environment = await WorkflowEnvironment.start_local(
+        dev_server_existing_path=str(temporal_cli),
+        dev_server_startup_timeout=SERVER_STARTS_WITHIN,
+        plugins=[holdfast_plugin()],
+    )
+    async with room_on(environment) as room:
+        yield room

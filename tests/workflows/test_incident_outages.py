@@ -1,0 +1,155 @@
+"""Incidents on a real server: workers that are away, runs that follow each other, and what is sent by hand."""
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest_asyncio
+
+from models.incident import IncidentRules, IncidentState, Phase
+from models.temporal_names import IncidentSignal
+from tests.analysis.incident_factories import an_alert
+from tests.workflows.harness import until
+from tests.workflows.incident_harness import THREE_LEVELS, Case, Room, a_level, real_room
+
+SECOND = timedelta(seconds=1)
+QUICK = IncidentRules(levels=tuple(a_level(name, wait=SECOND) for name in ("one", "two", "three", "four")), repeat=0)
+
+
+@pytest_asyncio.fixture(scope="module")
+async def room(temporal_cli: Path) -> AsyncIterator[Room]:
+    async with real_room(temporal_cli) as room:
+        yield room
+
+
+async def test_an_outage_over_three_due_steps_loses_none_doubles_none_and_begins_with_the_overdue(room: Room) -> None:
+    case = await room.open(QUICK)
+    await case.until_paged((1, "one"))
+    await room.rest()
+    await asyncio.sleep(3.5)  # the outage itself
+    await room.work()
+
+    await case.until_paged((1, "one"), (2, "two"), (3, "three"), (4, "four"))
+    due = room.pager.due(case.id)
+    assert [at - due[0] for at in due] == [step * SECOND for step in range(4)]
+    assert [room.pager.attempts[page.key] for page in room.pager.got if page.workflow_id == case.id] == [1] * 4
+
+
+async def test_what_is_overdue_is_sent_before_what_fell_due_later(room: Room) -> None:
+    case = await room.open(QUICK)
+    await case.until_paged((1, "one"))
+    await room.rest()
+    await asyncio.sleep(2.5)  # the outage itself
+    room.pager.hanging.add("three")
+    await room.work()
+    await case.until_said("level 3 is paged: three")
+    await case.until_paged((1, "one"), (2, "two"))
+    room.pager.hanging.clear()
+    await case.until_paged((1, "one"), (2, "two"), (3, "three"), (4, "four"))
+
+
+async def test_it_continues_as_new_and_forgets_nothing(room: Room) -> None:
+    case = await room.open(THREE_LEVELS, events_per_run=60)
+    first = (await case.handle.describe()).run_id
+    for number in range(40):
+        await case.fire(an_alert(f"alert {number}", f"alert-{number}"))
+        await case.until_said(f"alert {number}")
+    await case.say(IncidentSignal.ACKNOWLEDGE)
+    state = await case.until_phase(Phase.ACKNOWLEDGED)
+
+    assert (await case.handle.describe()).run_id != first
+    assert (state.count, len(state.alerts)) == (41, 41)
+    assert case.pages == [(1, "first")]
+    assert len(set(room.pager.timeline(case.id))) >= 41
+    assert {picture.run_id for picture in room.pager.pictures if picture.workflow_id == case.id} == {first}
+
+
+async def test_twenty_thousand_alerts_stay_below_five_thousand_events_a_run(room: Room) -> None:
+    case = await room.open()
+    began = time.monotonic()
+    for _ in range(20):
+        await asyncio.gather(*(_fire(case, 10) for _ in range(100)))
+
+    async def counted() -> bool:
+        return (await case.state()).count >= 20_001
+
+    await until(counted, "20,001 alerts", within=100)
+    print(f"20,000 alerts in 2,000 requests in {time.monotonic() - began:.1f} s")  # noqa: T201
+    assert (await case.state()).count == 20_001
+    assert max(await _lengths(case)) < 5_000
+    assert case.pages == [(1, "first")]
+
+
+async def _fire(case: Case, alerts: int) -> None:
+    await case.fire(*[an_alert()] * alerts)
+
+
+async def _lengths(case: Case) -> list[int]:
+    """How many events each run of the chain has."""
+    found = []
+    run_id: str | None = (await case.handle.describe()).run_id
+    while run_id:
+        handle = case.room.client.get_workflow_handle(case.id, run_id=run_id)
+        history = await handle.fetch_history()
+        found.append(len(history.events))
+        run_id = history.events[0].workflow_execution_started_event_attributes.continued_execution_run_id or None
+    return found
+
+
+async def test_the_temporal_command_acknowledges_and_resolves_with_and_without_a_payload(
+    room: Room, temporal_cli: Path
+) -> None:
+    for payload, by in ((None, "someone"), ({"by": "ada"}, "ada"), ("grace", "grace")):
+        case = await room.open()
+        await _signal(room, temporal_cli, case, "acknowledge", payload)
+        state = await case.until_phase(Phase.ACKNOWLEDGED)
+        assert state.acknowledged_by == by
+        await _signal(room, temporal_cli, case, "note", {"text": "looking"})
+        await _signal(room, temporal_cli, case, "resolve", payload)
+        assert (await _until_resolved(case)).resolved_by == by
+
+
+async def _until_resolved(case: Case) -> IncidentState:
+    return await case.until_phase(Phase.RESOLVED)
+
+
+async def _signal(room: Room, temporal_cli: Path, case: Case, name: str, payload: object) -> None:
+    given = [] if payload is None else ["--input", json.dumps(payload)]
+    address = room.client.service_client.config.target_host
+    process = await asyncio.create_subprocess_exec(
+        temporal_cli, "workflow", "signal", "--address", address, "--workflow-id", case.id, "--name", name, *given,
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+    )  # fmt: skip
+    said, _ = await process.communicate()
+    assert process.returncode == 0, said.decode()
+
+
+async def test_it_is_found_by_what_it_is(room: Room) -> None:
+    case = await room.open()
+    await case.until_paged((1, "first"))
+    service = case.request.ref.service
+
+    async def found() -> bool:
+        query = f"Service = '{service}' AND Phase = 'triggered' AND Severity = 'SEV2' AND Environment = 'local'"
+        return [each.id async for each in room.client.list_workflows(query)] == [case.id]
+
+    await until(found, "the incident in the list")
+
+
+async def test_two_that_are_merged_into_each_other_go_their_own_ways(room: Room) -> None:
+    one, other = await room.open(), await room.open()
+    for case in (one, other):
+        await case.until_paged((1, "first"))
+    await room.rest()
+    await one.say(IncidentSignal.MERGE, other.id)
+    await other.say(IncidentSignal.MERGE, one.id)
+    await room.work()
+    await one.settled()
+    await other.settled()
+
+    for case in (one, other):
+        await case.until_said("no longer merged into")
+        assert (await case.state()).merged_into == ""
