@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from datetime import timedelta
 
 from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.middleware.cors import CORSMiddleware
@@ -21,6 +22,8 @@ from models.front_door import Refusal
 from models.gateway_spec import Access
 
 _OWN_MACHINE = ["127.0.0.1", "localhost", "::1", "[::1]"]
+
+_FIRST_LOOK = timedelta(seconds=5)
 
 Background = Callable[[], Awaitable[None]]
 
@@ -56,11 +59,17 @@ def front_door(rulebook: Rulebook, temporal: Temporal, log: Log, background: Seq
     accesses = Accesses(log, lambda: rulebook.rules.catalog.environment)
     desk = Desk(rulebook, doorkeeper, Intake(around), accesses, lambda: temporal.client)
 
+    def window() -> timedelta:
+        return rulebook.rules.catalog.incidents.storm.within
+
     async def follow_incidents() -> None:
-        await around.keep_current(lambda: temporal.client, lambda: rulebook.rules.catalog.incidents.storm.within)
+        await around.keep_current(lambda: temporal.client, window)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        if temporal.client is not None:  # so that the first alert is not decided without knowing what is open
+            with suppress(TimeoutError):
+                await asyncio.wait_for(around.look(temporal.client, window()), _FIRST_LOOK.total_seconds())
         tasks = [asyncio.ensure_future(run()) for run in (rulebook.keep_current, follow_incidents, *background)]
         try:
             yield

@@ -21,7 +21,8 @@ from models.front_door import AlertsAnswer, NotTaken, OpensNothing, TakenBy
 from models.ids import IncidentRef, ServiceRef, incident_id
 from models.incident import AlertSignal, IncidentRequest, Phase
 from models.record import AuditEntry
-from models.temporal_names import INCIDENT_WORKFLOW, IncidentSignal, SearchAttribute, TaskQueue
+from models.temporal_names import IncidentSignal, SearchAttribute, TaskQueue
+from workflows.incident import Incident
 
 AT_ONCE = 64
 """Calls to Temporal. It serves as many at its full pace, and more would only wait there."""
@@ -31,6 +32,18 @@ DEADLINE = timedelta(seconds=20)
 """For all alerts of a request. Senders give up after ten to thirty seconds."""
 
 NO_ANSWER = "Temporal did not answer in time"
+
+
+class _Meeting:
+    """What the alerts of one request meet in an environment, those of its own before them included."""
+
+    def __init__(self, around: Surroundings) -> None:
+        self.known, self._opened = dict.fromkeys(around.open_incidents), list(around.opened)
+        self.around = Surroundings(now=around.now, open_incidents=self.known, opened=self._opened)
+
+    def begins(self, ref: IncidentRef) -> None:
+        self.known[ref] = None
+        self._opened.append(self.around.now)
 
 
 @dataclass
@@ -67,21 +80,22 @@ class Intake:
     def _placed(
         self, alerts: Iterable[Alert], catalog: Catalog, request: str
     ) -> tuple[tuple[ToSend, ...], list[Suppressed]]:
-        around = self._around.around(catalog.incidents.storm.within)
-        opened = list(around.opened)
-        known = dict.fromkeys(around.open_incidents)
-        around = Surroundings(now=around.now, open_incidents=known, opened=opened)
+        met: dict[str, _Meeting] = {}
         placed: list[Placed] = []
         suppressed: list[Suppressed] = []
         for alert in alerts:
-            where = place(alert, catalog, around)
+            if alert.environment not in met:
+                met[alert.environment] = _Meeting(
+                    self._around.around(alert.environment, catalog.incidents.storm.within)
+                )
+            meeting = met[alert.environment]
+            where = place(alert, catalog, meeting.around)
             if isinstance(where, Suppressed):
                 suppressed.append(where)
                 continue
             placed.append(where)
-            if alert.status is AlertStatus.FIRED and where.ref not in known:
-                known[where.ref] = None
-                opened.append(around.now)
+            if alert.status is AlertStatus.FIRED and where.ref not in meeting.known:
+                meeting.begins(where.ref)
                 self._around.begins(where.ref)
             storm = umbrella(alert.environment)
             if alert.status is AlertStatus.CLEARED and self._around.is_open(storm) and where.ref != storm:
@@ -146,7 +160,7 @@ class Intake:
             return ()
         why = "Temporal is not reached"
         if client is not None:
-            now = self._around.around(timedelta(0)).now
+            now = self._around.now
             entries = [
                 AuditEntry(
                     key=f"{request}/{number}",
@@ -184,7 +198,7 @@ async def signal_with_start(client: Client, request: IncidentRequest, signal: Al
         SearchAttribute.PHASE: str(Phase.PENDING if pending else Phase.TRIGGERED),
     }
     await client.start_workflow(
-        INCIDENT_WORKFLOW,
+        Incident.run,
         request,
         id=incident_id(request.ref),
         task_queue=TaskQueue.INCIDENTS,

@@ -43,12 +43,19 @@ class OpenIncidents:
         self._begun: dict[IncidentRef, datetime] = {}
         self._opened: dict[IncidentRef, datetime] = {}
 
-    def around(self, within: timedelta) -> Surroundings:
-        """What an alert meets that comes now; `within` is how far back new incidents count."""
+    @property
+    def now(self) -> datetime:
+        return self._now()
+
+    def around(self, environment: str, within: timedelta) -> Surroundings:
+        """What an alert of an environment meets that comes now; `within` is how far back new incidents count.
+
+        Its collections are the caller's own.
+        """
         now = self._now()
         fresh = {ref: at for ref, at in self._begun.items() if at > now - _FRESH}
-        opened = sorted(at for at in self._opened.values() if at > now - within)
-        return Surroundings(now=now, open_incidents={**self._listed, **fresh}, opened=opened)
+        opened = [at for ref, at in self._opened.items() if at > now - within and ref.environment == environment]
+        return Surroundings(now=now, open_incidents={**self._listed, **fresh}, opened=sorted(opened))
 
     def is_open(self, ref: IncidentRef) -> bool:
         return ref in self._listed or ref in self._begun
@@ -70,15 +77,19 @@ class OpenIncidents:
             began = time.monotonic()
             connected = client()
             if connected is not None:
-                try:
-                    await self.refresh(connected, longest_window())
-                    complained = False
-                except RPCError as error:
-                    if not complained:
-                        logger.warning("Open incidents cannot be listed; those known last count: %s", error.message)
-                    complained = True
+                complained = not await self.look(connected, longest_window(), complain=not complained)
             spent = timedelta(seconds=time.monotonic() - began)
             await asyncio.sleep(max(LOOK_EVERY, spent * _SHARE).total_seconds())
+
+    async def look(self, client: Client, window: timedelta, *, complain: bool = True) -> bool:
+        """Whether the list could be had."""
+        try:
+            await self.refresh(client, window)
+        except RPCError as error:
+            if complain:
+                logger.warning("Open incidents cannot be listed; those known last count: %s", error.message)
+            return False
+        return True
 
     async def refresh(self, client: Client, window: timedelta) -> None:
         """Raises RPCError."""
