@@ -26,7 +26,14 @@ _TITLE_KEPT = 100
 
 def opened(request: IncidentRequest, now: datetime) -> IncidentState:
     """The first state. Where several alerts must come first it is pending, unless a person opens it."""
-    state = IncidentState(ref=request.ref, title=request.title, severity=request.severity, opened_at=now)
+    state = IncidentState(
+        ref=request.ref,
+        title=request.title,
+        description=request.description,
+        links=request.links,
+        severity=request.severity,
+        opened_at=now,
+    )
     if request.opened_by:
         note = f": {request.note}" if request.note else ""
         return triggered(state, request.rules, now, f"opened as {request.severity}{note}", by=request.opened_by)

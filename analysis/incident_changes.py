@@ -6,12 +6,17 @@ from datetime import datetime, timedelta
 from analysis.escalation import Due, after, begun
 from models.ids import incident_id
 from models.incident import IncidentRules, IncidentState, Message, Page, Part, Phase, TimelineEntry
-from models.notification import NotificationKind, NotifyTarget
+from models.notification import NotificationKind
 from models.quantities import format_duration
 from models.temporal_names import IncidentSignal
 
 LATE = timedelta(seconds=30)
 """From here on it is said that something came late."""
+
+MOST_CARRIED = 1_500_000
+"""Bytes of a state; Temporal carries 2 MiB, rules included."""
+
+_ENTRIES_OF_A_LARGE_ONE = 10
 
 
 def noted(state: IncidentState, now: datetime, text: str, by: str = "") -> IncidentState:
@@ -65,7 +70,8 @@ def paged(state: IncidentState, rules: IncidentRules, due: Due, now: datetime) -
     late = f", {format_duration(_whole(now - due.at))} late" if now - due.at > LATE else ""
     again = f", for the {due.cycle + 1}. time" if due.cycle else ""
     text = f"level {due.level + 1} is paged{again}: {names}{late}"
-    state = _posted(state, NotificationKind.PAGE, due.level + 1, due.at, state.title, level.notify)
+    targets = tuple(target.name for target in level.notify)
+    state = _posted(state, NotificationKind.PAGE, due.level + 1, due.at, state.title, targets)
     changes = {
         "escalation": after(rules, due, state.severity),
         "reached": max(state.reached, due.level + 1),
@@ -75,16 +81,28 @@ def paged(state: IncidentState, rules: IncidentRules, due: Due, now: datetime) -
 
 def updated(state: IncidentState, rules: IncidentRules, now: datetime, text: str) -> IncidentState:
     """Who was paged is told how it went on."""
-    targets = {target.name: target for level in rules.levels[: state.reached] for target in level.notify}
-    if not targets:
-        return state
-    return _posted(state, NotificationKind.UPDATE, 0, now, text, tuple(targets.values()))
+    names = dict.fromkeys(target.name for level in rules.levels[: state.reached] for target in level.notify)
+    return _posted(state, NotificationKind.UPDATE, 0, now, text, tuple(names)) if names else state
 
 
 def without_pages(state: IncidentState) -> IncidentState:
     """What was to page somebody and did not yet is dropped."""
     return state.model_copy(
         update={"outbox": tuple(page for page in state.outbox if page.kind is not NotificationKind.PAGE)}
+    )
+
+
+def carried(state: IncidentState) -> IncidentState:
+    """What goes into the next run: without most of the timeline, which is recorded, should it be too large for Temporal
+    to carry otherwise.
+    """
+    if len(state.model_dump_json().encode()) <= MOST_CARRIED:
+        return state
+    return state.model_copy(
+        update={
+            "timeline": state.timeline[-_ENTRIES_OF_A_LARGE_ONE:],
+            "requests": state.requests[-_ENTRIES_OF_A_LARGE_ONE:],
+        }
     )
 
 
@@ -96,7 +114,7 @@ def delivered(state: IncidentState, step: int, target: str, now: datetime, probl
             kept.append(page)
             continue
         sent = (*page.sent, target)
-        if any(each.name not in sent for each in page.targets):
+        if any(name not in sent for name in page.targets):
             kept.append(page.model_copy(update={"sent": sent}))
     state = state.model_copy(update={"outbox": tuple(kept)})
     return noted(state, now, f"{target} could not be told: {problem}") if problem else state
@@ -126,7 +144,7 @@ def _posted(
     level: int,
     due_at: datetime,
     text: str,
-    targets: tuple[NotifyTarget, ...],
+    targets: tuple[str, ...],
 ) -> IncidentState:
     page = Page(step=state.steps + 1, level=level, kind=kind, due_at=due_at, text=text, targets=targets)
     return state.model_copy(update={"steps": page.step, "outbox": (*state.outbox, page)})

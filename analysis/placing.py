@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from analysis.alert_making import cut
 from analysis.routing import incident_key, route_of, severity_for
 from analysis.silencing import inhibited, silenced
 from analysis.storm import storms, umbrella
@@ -18,6 +19,13 @@ from models.incident import AlertSignal, EscalationLevel, IncidentRequest, Incid
 from models.incident_spec import DEFAULT_POLICY, IncidentsSpec, OpenAfter
 from models.notification import NotifyTarget
 from models.severity import Severity
+
+_LONGEST_DESCRIPTION = 1_000
+"""Of an alert's text, in the pages of its incident."""
+
+
+MOST_IN_A_SIGNAL = 1_000
+"""Alerts: with titles as long as may be they take 1.5 MB, and Temporal carries 2 MiB."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +55,10 @@ class Placed:
 
 @dataclass(frozen=True)
 class ToSend:
-    """One signal for one incident, and what it begins with if there is none of its key."""
+    """One signal for one incident, and what it begins with if there is none of its key.
+
+    The signals hold what an incident goes by; `alerts` are the same with all that was said of them.
+    """
 
     request: IncidentRequest
     fired: AlertSignal | None = None
@@ -81,11 +92,20 @@ def place(alert: Alert, catalog: Catalog, around: Surroundings) -> Placed | Supp
 
 
 def by_incident(placed: Iterable[Placed], spec: IncidentsSpec, request: str = "") -> tuple[ToSend, ...]:
-    """What to send to each incident: all its alerts of a request, those that cleared apart from those that fired."""
+    """What to send to each incident: all its alerts of a request, those that cleared apart from those that fired.
+
+    Of very many for one incident there are several, which are told apart as requests of their own.
+    """
     groups: dict[IncidentRef, list[Placed]] = {}
     for each in placed:
         groups.setdefault(each.ref, []).append(each)
-    return tuple(_to_send(ref, group, spec, request) for ref, group in groups.items())
+    return tuple(
+        _to_send(
+            ref, group[first : first + MOST_IN_A_SIGNAL], spec, f"{request}#{first}" if request and first else request
+        )
+        for ref, group in groups.items()
+        for first in range(0, len(group), MOST_IN_A_SIGNAL)
+    )
 
 
 def rules_of(spec: IncidentsSpec, policy: str, open_after: OpenAfter | None = None) -> IncidentRules:
@@ -104,19 +124,27 @@ def rules_of(spec: IncidentsSpec, policy: str, open_after: OpenAfter | None = No
     )
 
 
+def _slim(alert: Alert) -> Alert:
+    """What an incident goes by; all that rules and people read of an alert may take 300 KB."""
+    kept = {"source", "source_id", "dedupe_key", "status", "service", "environment", "title", "severity"}
+    return Alert.model_validate(alert.model_dump(include=kept))
+
+
 def _targets(names: Sequence[str], spec: IncidentsSpec) -> tuple[NotifyTarget, ...]:
     return tuple(NotifyTarget(name=name, spec=spec.target(name)) for name in dict.fromkeys(names))
 
 
 def _to_send(ref: IncidentRef, group: list[Placed], spec: IncidentsSpec, request: str) -> ToSend:
     gravest = min(group, key=lambda each: each.severity)
-    fired = tuple(each.alert for each in group if each.alert.status is AlertStatus.FIRED)
-    cleared = tuple(each.alert for each in group if each.alert.status is AlertStatus.CLEARED)
+    fired = tuple(_slim(each.alert) for each in group if each.alert.status is AlertStatus.FIRED)
+    cleared = tuple(_slim(each.alert) for each in group if each.alert.status is AlertStatus.CLEARED)
     title = "a storm of alerts" if gravest.umbrella else gravest.alert.title
     return ToSend(
         request=IncidentRequest(
             ref=ref,
             title=title,
+            description="" if gravest.umbrella else cut(gravest.alert.description, _LONGEST_DESCRIPTION),
+            links=() if gravest.umbrella else gravest.alert.links,
             severity=gravest.severity,
             rules=rules_of(spec, gravest.policy, gravest.open_after),
         ),

@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import ConfigDict, Field, StringConstraints
 
-from models.alert import LONGEST_TITLE, Alert
+from models.alert import LONGEST_TITLE, MOST_LINKS, Alert, AlertLink
 from models.base import Payload
 from models.ids import IncidentRef
 from models.incident_spec import FlapSpec, OpenAfter
@@ -14,16 +14,16 @@ from models.notification import Notification, NotificationKind, NotifyTarget
 from models.quantities import Duration
 from models.severity import ResponseTargets, Severity
 
-MOST_TRACKED = 2_000
+MOST_TRACKED = 1_000
 """Alerts of one incident that are told from each other. What fires beyond them is counted; as nobody would know when
 that has cleared, such an incident is resolved by a person.
 """
 
-TIMELINE_KEPT = 200
+TIMELINE_KEPT = 100
 REQUESTS_KEPT = 500
 MOST_TASKS = 200
 MOST_RESPONDERS = 50
-MOST_PARTS = 500
+MOST_PARTS = 200
 
 
 class Phase(StrEnum):
@@ -61,7 +61,7 @@ class IncidentRules(Payload):
     """What an incident goes by from its first alert to its end; a later edit of the catalog does not change it."""
 
     levels: tuple[EscalationLevel, ...] = Field(default=(), max_length=20)
-    repeat: int = Field(default=2, ge=0, le=20)
+    repeat: int = Field(default=2, ge=0, le=9)
     response: ResponseTargets = ResponseTargets()
     acknowledged_for: Duration | None = timedelta(hours=1)
     reopen_within: Duration = timedelta(minutes=30)
@@ -71,7 +71,7 @@ class IncidentRules(Payload):
 
 
 Who = Annotated[str, StringConstraints(max_length=200)]
-Text = Annotated[str, StringConstraints(max_length=4_000)]
+Text = Annotated[str, StringConstraints(max_length=2_000)]
 
 
 class Order(Payload):
@@ -150,7 +150,7 @@ class AlertSignal(Payload):
     """
 
     alerts: tuple[Alert, ...]
-    request: str = ""
+    request: Who = ""
     severity: Severity | None = None
 
 
@@ -191,14 +191,14 @@ class Escalation(Payload):
 
 
 class Page(Payload):
-    """A level that is due: it is sent to each of its targets."""
+    """A level that is due: it is sent to each of its targets, which the policy knows by these names."""
 
     step: int
     level: int = Field(description="counted from 1; 0 for an update")
     kind: NotificationKind
     due_at: datetime
     text: str
-    targets: tuple[NotifyTarget, ...]
+    targets: tuple[str, ...]
     sent: tuple[str, ...] = Field(default=(), description="names of the targets that have it")
 
 
@@ -216,6 +216,8 @@ class IncidentState(Payload):
 
     ref: IncidentRef
     title: Annotated[str, StringConstraints(max_length=LONGEST_TITLE)]
+    description: str = ""
+    links: tuple[AlertLink, ...] = ()
     severity: Severity
     phase: Phase = Phase.TRIGGERED
     opened_at: datetime
@@ -260,6 +262,8 @@ class IncidentRequest(Payload):
 
     ref: IncidentRef
     title: Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_TITLE)]
+    description: Text = ""
+    links: tuple[AlertLink, ...] = Field(default=(), max_length=MOST_LINKS)
     severity: Severity
     rules: IncidentRules = IncidentRules()
     opened_by: Who = Field(default="", description="a person; empty when alerts open it")
@@ -267,7 +271,7 @@ class IncidentRequest(Payload):
     from_where: Who = ""
     state: IncidentState | None = Field(default=None, description="from its last run")
     recorded: int = Field(default=0, description="the last entry of the timeline that its last run has recorded")
-    events_per_run: int = Field(default=2_000, description="of history; then it continues as new")
+    events_per_run: int = Field(default=2_000, ge=30, description="of history; then it continues as new")
 
 
 class IncidentOutcome(Payload):

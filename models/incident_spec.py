@@ -74,7 +74,7 @@ class Route(Written):
 class Level(Written):
     """One step of an escalation policy."""
 
-    notify: tuple[Name, ...] = Field(min_length=1, max_length=20, description="names of targets")
+    notify: tuple[Name, ...] = Field(min_length=1, max_length=10, description="names of targets")
     wait: Duration | None = Field(
         default=None, description="how long until the next level is due; the severity's response target without"
     )
@@ -84,7 +84,7 @@ class Policy(Written):
     """Who is paged, level by level, until somebody acknowledges."""
 
     levels: tuple[Level, ...] = Field(min_length=1, max_length=20)
-    repeat: int = Field(default=2, ge=0, le=20, description="how often it begins again after the last level")
+    repeat: int = Field(default=2, ge=0, le=9, description="how often it begins again after the last level")
 
 
 class Silence(CalendarSpec):

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from models.alert import AlertLink
 from models.base import Payload, Written
 from models.ids import IncidentRef, Name
 from models.quantities import Duration
@@ -59,6 +60,8 @@ class Notification(Payload):
     severity: Severity
     phase: str
     title: str
+    description: str = ""
+    links: tuple[AlertLink, ...] = ()
     text: str
     level: int = Field(description="counted from 1; 0 for an update")
     step: int = Field(description="counts what was sent for this incident")

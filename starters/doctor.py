@@ -29,7 +29,8 @@ from starters.session import Session
 
 ENOUGH_DISK_MIB = 500
 ENOUGH_WATCHES = 16
-_QUEUE_KIND = {TaskQueue.ROLLOUTS: TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW}
+_QUEUE_KIND = dict.fromkeys((TaskQueue.ROLLOUTS, TaskQueue.INCIDENTS), TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW)
+"""Of the queues on which decisions only are made; the others have activities."""
 
 
 class Health(StrEnum):

@@ -23,6 +23,7 @@ from starters import (
     guard,
     history,
     host,
+    incident,
     keeper,
     keys,
     orders,
@@ -77,6 +78,7 @@ app.command("picture")(picture.picture)
 app.command("audit")(audit.audit)
 app.add_typer(records.app, name="records")
 app.add_typer(guard.app, name="guard")
+app.add_typer(incident.app, name="incident")
 app.command("worker")(worker.worker)
 app.add_typer(workers.app, name="workers")
 app.command("envoy")(host.envoy)

@@ -12,7 +12,7 @@ from temporalio.exceptions import FailureError
 
 with workflow.unsafe.imports_passed_through():
     from analysis import incident_alerts, incident_orders, incident_parts
-    from analysis.incident_changes import delivered, senseless
+    from analysis.incident_changes import carried, delivered, senseless
     from analysis.incident_time import next_due, passed
     from analysis.incident_view import details_markdown
     from models.base import Payload
@@ -59,7 +59,8 @@ class Incident:
         self._news = True
         self._alarm = Alarm(self._wake)
         self._books = IncidentBooks(request.recorded)
-        self._courier = Courier(self._was_brought)
+        targets = (target for level in self._rules.levels for target in level.notify)
+        self._courier = Courier(targets, self._was_brought)
         self._telling: asyncio.Task[None] | None = None
 
     @workflow.run
@@ -109,7 +110,7 @@ class Incident:
         return events >= self._request.events_per_run and not self._courier.busy and not self._state.messages
 
     def _begin_anew(self) -> None:
-        changes = {"state": self._state, "recorded": self._books.recorded}
+        changes = {"state": carried(self._state), "recorded": self._books.recorded}
         workflow.continue_as_new(self._request.model_copy(update=changes))
 
     def _outcome(self) -> IncidentOutcome:

@@ -1,7 +1,7 @@
 """Brings what an incident has decided to people: in order, each once, and not once nobody needs to act any more."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
@@ -20,7 +20,10 @@ Report = Callable[[int, NotificationRecord], None]
 
 
 class Courier:
-    def __init__(self, report: Report) -> None:
+    """`targets` are all that the policy may name."""
+
+    def __init__(self, targets: Iterable[NotifyTarget], report: Report) -> None:
+        self._targets = {target.name: target for target in targets}
         self._report = report
         self._under_way: dict[int, asyncio.Task[None]] = {}
         self._last: asyncio.Task[None] | None = None
@@ -38,7 +41,8 @@ class Courier:
                 del self._under_way[step]
         for page in state.outbox:
             if page.step not in self._under_way:
-                messages = [_message(state, page, target) for target in page.targets if target.name not in page.sent]
+                due = [self._targets[name] for name in page.targets if name not in page.sent]
+                messages = [_message(state, page, target) for target in due]
                 self._last = asyncio.create_task(self._bring(page, messages, self._last))
                 self._under_way[page.step] = self._last
 
@@ -76,6 +80,8 @@ def _message(state: IncidentState, page: Page, target: NotifyTarget) -> Notifica
         severity=state.severity,
         phase=state.phase,
         title=state.title,
+        description=state.description,
+        links=state.links,
         text=page.text if page.kind is NotificationKind.UPDATE else f"{state.count} alerts; {headline(state)}",
         level=page.level,
         step=page.step,

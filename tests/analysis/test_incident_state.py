@@ -218,7 +218,7 @@ class Interleavings(RuleBasedStateMachine):
     @rule(index=st.integers(0, 5), problem=st.sampled_from(["", "no such address"]))
     def something_is_brought(self, index: int, problem: str) -> None:
         page = self.state.outbox[index % len(self.state.outbox)]
-        target = next(each.name for each in page.targets if each.name not in page.sent)
+        target = next(name for name in page.targets if name not in page.sent)
         self.sent.append((page.step, target))
         self._become(lambda state: delivered(state, page.step, target, self.now, problem))
 
@@ -249,7 +249,13 @@ class Interleavings(RuleBasedStateMachine):
         assert numbers == list(range(1, self.state.entries + 1))
 
 
+class ManyMore(Interleavings):
+    """The same, ten times as often."""
+
+
 TestInterleavings = pytest.mark.slow(Interleavings.TestCase)
+TestManyInterleavings = pytest.mark.full(ManyMore.TestCase)
 TestInterleavings.settings = settings(
     max_examples=1_000, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck)
 )
+TestManyInterleavings.settings = settings(TestInterleavings.settings, max_examples=10_000)

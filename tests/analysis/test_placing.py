@@ -111,6 +111,22 @@ def test_alerts_of_one_request_are_one_signal_for_each_incident() -> None:
     assert second.fired is None
 
 
+def test_very_many_alerts_of_one_incident_are_several_signals_that_temporal_can_carry() -> None:
+    labels = {f"label-{number}": "x" * 1_000 for number in range(60)}
+    many = [
+        an_alert("\U0001f6a2" * 300, f"alert-{number}", labels={**labels, "team": "x"}, description="d" * 8_000)
+        for number in range(2_500)
+    ]
+    catalog = a_catalog(group_by=["team"])
+    to_send = by_incident([placed(alert, catalog) for alert in many], catalog.incidents, "request-1")
+    signals = [each.fired for each in to_send if each.fired]
+
+    assert [len(signal.alerts) for signal in signals] == [1_000, 1_000, 500]
+    assert [signal.request for signal in signals] == ["request-1", "request-1#1000", "request-1#2000"]
+    assert max(len(signal.model_dump_json().encode()) for signal in signals) < 2 * 1024 * 1024
+    assert to_send[0].alerts[0] == many[0]
+
+
 def test_what_is_silenced_opens_nothing_and_says_until_when() -> None:
     silence = {"name": "cable", "match": "team=shop", "from": "2025-12-31 00:00", "until": "2026-01-02 00:00"}
     weekly = {"name": "nights", "match": "team=shop", "every": "thu 00:00 – thu 06:00", "comment": "backups"}

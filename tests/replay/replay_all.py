@@ -11,6 +11,7 @@ from temporalio.client import WorkflowHistory
 from temporalio.worker import Replayer
 
 from runtime.plugin import holdfast_plugin
+from workflows.incident import Incident
 from workflows.rollout import Rollout
 from workflows.service_guard import ServiceGuard
 
@@ -20,12 +21,12 @@ HISTORIES = Path(__file__).parent / "histories"
 def load(name: str) -> WorkflowHistory:
     """A history under the id that its workflow had: the ids of its children are made of that."""
     text = (HISTORIES / f"{name}.json").read_text()
-    child = re.search(r'"record/(rollout/[^/]+/[^/]+)/', text)
+    child = re.search(r'"record/(rollout/[^/]+/[^/]+|incident/[^/]+/[^/]+/[^/]+)/', text)
     return WorkflowHistory.from_json(child[1] if child else f"rollout/local/{name}", text)
 
 
 async def main() -> int:
-    replayer = Replayer(workflows=[Rollout, ServiceGuard], plugins=[holdfast_plugin()])
+    replayer = Replayer(workflows=[Rollout, ServiceGuard, Incident], plugins=[holdfast_plugin()])
     results = await replayer.replay_workflows(_all(), raise_on_replay_failure=False)
     for failure in results.replay_failures.values():
         traceback.print_exception(failure)

@@ -6,8 +6,13 @@ from datetime import timedelta
 from temporalio.client import WorkflowHandle
 
 from models.guard import LeaseKind, LeaseOutcome
+from models.incident import IncidentOutcome, IncidentRules, Snooze
+from models.incident import Phase as IncidentPhase
 from models.rollout import Phase, RolloutRequest
+from models.severity import Severity
+from models.temporal_names import IncidentSignal
 from models.traffic import TrafficSplit
+from tests.analysis.incident_factories import an_alert
 from tests.factories import (
     a_blue_green_service,
     a_request,
@@ -22,7 +27,9 @@ from tests.factories import (
 )
 from tests.workflows.guard_harness import FROZEN, GuardedService, holders
 from tests.workflows.harness import ADA, Bench, Handle, until_phase
+from tests.workflows.incident_harness import MINUTE, THREE_LEVELS, Case, Room
 from tests.workflows.world import FakeWorld
+from workflows.incident import Incident
 from workflows.rollout import Rollout
 from workflows.service_guard import ServiceGuard
 
@@ -139,6 +146,81 @@ def _three_then_bad(world: FakeWorld) -> None:
     world.verdicts.extend([healthy(), unhealthy()])
 
 
+class IncidentScenario:
+    """What alerts, people and time do to an incident; the run that heard the first of it is kept."""
+
+    def __init__(
+        self,
+        script: Callable[[Case], Awaitable[object]],
+        rules: IncidentRules = THREE_LEVELS,
+        *,
+        events_per_run: int = 2_000,
+    ) -> None:
+        self._script, self._rules, self._events_per_run = script, rules, events_per_run
+
+    async def play(self, bench: Bench) -> WorkflowHandle[Incident, IncidentOutcome]:
+        room = Room(bench.client, bench.skip)
+        await room.work(records=False)
+        try:
+            case = await room.open(self._rules, events_per_run=self._events_per_run)
+            first = (await case.handle.describe()).run_id
+            await self._script(case)
+        finally:
+            await room.rest()
+        return bench.client.get_workflow_handle_for(Incident.run, case.id, run_id=first)
+
+
+async def _escalates_and_is_acknowledged(case: Case) -> None:
+    await case.until_paged((1, "first"))
+    await case.room.skip(11 * MINUTE)
+    await case.until_paged((1, "first"), (2, "second"))
+    await case.say(IncidentSignal.ACKNOWLEDGE)
+    await case.until_phase(IncidentPhase.ACKNOWLEDGED)
+    await case.room.skip(61 * MINUTE)
+    await case.until_paged((1, "first"), (2, "second"), (1, "first"))
+    await case.say(IncidentSignal.ESCALATE)
+    await case.until_paged((1, "first"), (2, "second"), (1, "first"), (2, "second"))
+    await case.say(IncidentSignal.RESOLVE)
+    await case.result()
+
+
+async def _is_talked_about(case: Case) -> None:
+    await case.until_paged((1, "first"))
+    await case.say(IncidentSignal.SNOOZE, Snooze(by="ada", lasting=5 * MINUTE))
+    await case.say(IncidentSignal.ASSIGN, {"person": "grace", "role": "commander"})
+    await case.say(IncidentSignal.ADD_TASK, {"text": "look"})
+    await case.say(IncidentSignal.FINISH_TASK, {"number": 1})
+    await case.say(IncidentSignal.NOTE, "it was the cable")
+    await case.say(IncidentSignal.UNSNOOZE)
+    await case.handle.signal("explode", "now")
+    await case.handle.cancel()
+    await case.until_paged((1, "first"), (1, "first"))
+    await case.clear()
+    await case.until_phase(IncidentPhase.RESOLVED)
+    await case.fire(severity=Severity.SEV1)
+    await case.until_paged((1, "first"), (1, "first"), (1, "first"))
+    await case.clear()
+    await case.result()
+
+
+async def _is_merged_and_split(case: Case) -> None:
+    await case.until_paged((1, "first"))
+    whole = await case.room.open()
+    await whole.until_paged((1, "first"))
+    await case.say(IncidentSignal.MERGE, whole.id)
+    await whole.until_said("is merged into this one")
+    await case.say(IncidentSignal.SPLIT)
+    await case.until_paged((1, "first"), (1, "first"))
+    await case.say(IncidentSignal.MERGE, "incident/local/shop/never-was")
+    await case.until_said("no such incident is open")
+
+
+async def _goes_on_in_another_run(case: Case) -> None:
+    for number in range(12):
+        await case.fire(an_alert(f"alert {number}", f"alert-{number}"))
+        await case.until_said(f"alert {number}")
+
+
 _ROLLOUTS = {
     "promoted": Scenario(),
     "first-deployment": Scenario(request=a_request("v1"), stable=None),
@@ -158,7 +240,7 @@ _ROLLOUTS = {
     "inconclusive-aborted": Scenario(lambda world: world.verdicts.append(inconclusive()), script=_abort_when_asked),
 }
 
-SCENARIOS: dict[str, Scenario | GuardScenario] = {
+SCENARIOS: dict[str, Scenario | GuardScenario | IncidentScenario] = {
     **_ROLLOUTS,
     **{f"guarded-{name}": scenario for name, scenario in _ROLLOUTS.items()},
     "rolling": Scenario(_three, request=a_request(spec=a_rolling_service(3, approval=True)), script=_approve),
@@ -173,5 +255,9 @@ SCENARIOS: dict[str, Scenario | GuardScenario] = {
     "guard-leases": GuardScenario(_leases),
     "guard-freezes": GuardScenario(_freezes),
     "guard-full-run": GuardScenario(_a_full_run, updates_per_run=3),
+    "incident-escalated": IncidentScenario(_escalates_and_is_acknowledged),
+    "incident-talked-about": IncidentScenario(_is_talked_about),
+    "incident-merged": IncidentScenario(_is_merged_and_split),
+    "incident-full-run": IncidentScenario(_goes_on_in_another_run, events_per_run=40),
 }
 """Those of `_ROLLOUTS` without `guarded-` were recorded before rollouts had guards; they are never recorded anew."""

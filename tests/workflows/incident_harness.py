@@ -1,14 +1,16 @@
 """Incidents on a server of their own, with people who have pagers."""
 
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
 
+import pytest
 from temporalio.api.enums.v1 import IndexedValueType
 from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest
-from temporalio.client import WorkflowExecutionStatus, WorkflowHandle
+from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHandle
+from temporalio.service import RPCError, RPCStatusCode
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
@@ -49,13 +51,12 @@ THREE_LEVELS = IncidentRules(levels=(a_level("first"), a_level("second"), a_leve
 class Room:
     """A server with workers, where incidents happen."""
 
-    def __init__(self, environment: WorkflowEnvironment) -> None:
-        self.environment = environment
-        self.client = environment.client
+    def __init__(self, client: Client, skip: Callable[[timedelta], Awaitable[None]]) -> None:
+        self.client, self.skip = client, skip
         self.pager = FakePager()
         self._workers: AsyncExitStack | None = None
 
-    async def work(self) -> None:
+    async def work(self, *, records: bool = True) -> None:
         """Start the workers."""
         self._workers = AsyncExitStack()
         await self._workers.enter_async_context(
@@ -70,18 +71,16 @@ class Room:
                 default_heartbeat_throttle_interval=timedelta(milliseconds=100),
             )
         )
-        await self._workers.enter_async_context(
-            Worker(self.client, task_queue=TaskQueue.RECORDS, workflows=[Recording], activities=[self.pager.write])
-        )
+        if records:
+            await self._workers.enter_async_context(
+                Worker(self.client, task_queue=TaskQueue.RECORDS, workflows=[Recording], activities=[self.pager.write])
+            )
 
     async def rest(self) -> None:
         """Stop the workers, as an outage does."""
         if self._workers:
             await self._workers.aclose()
             self._workers = None
-
-    async def skip(self, time: timedelta) -> None:
-        await self.environment.sleep(time)
 
     async def open(self, rules: IncidentRules = THREE_LEVELS, *alerts: Alert, **request: object) -> "Case":
         """An incident that one alert opens, of a service that no other test uses."""
@@ -121,7 +120,14 @@ class Case:
         await self.handle.signal(signal, payload)
 
     async def state(self) -> IncidentState:
-        return await self.handle.query(Incident.state)
+        """Asked again when no answer comes: the test server loses a query that meets a change of the workflow."""
+        for _ in range(20):
+            try:
+                return await self.handle.query(Incident.state, rpc_timeout=timedelta(seconds=3))
+            except RPCError as error:
+                if error.status not in {RPCStatusCode.CANCELLED, RPCStatusCode.DEADLINE_EXCEEDED}:
+                    raise
+        pytest.fail("the incident does not answer")
 
     async def until_phase(self, phase: Phase) -> IncidentState:
         async def reached() -> bool:
@@ -183,7 +189,7 @@ async def room_on(environment: WorkflowEnvironment) -> AsyncIterator[Room]:
                 namespace=environment.client.namespace, search_attributes=dict.fromkeys(SearchAttribute, keyword)
             )
         )
-        room = Room(environment)
+        room = Room(environment.client, environment.sleep)
         await room.work()
         try:
             yield room

@@ -195,6 +195,8 @@ class Worlds:
 
     @activity.defn(name="records.write")
     async def write(self, entries: ToRecord) -> Done:
+        if entries.incident:
+            return Done()
         ref = entries.rollout.ref if entries.rollout else entries.audit[0].ref
         if ref.service not in self.by_service:  # a guard's, of a service that is not rolled out
             self.orders.extend(entries.audit)

@@ -1,0 +1,154 @@
+"""`holdfast incident`, against incidents that run on a real server with real records."""
+
+import asyncio
+import json
+import sys
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest_asyncio
+from temporalio.api.enums.v1 import IndexedValueType
+from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest
+from temporalio.client import Client
+
+from models.quantities import HostPort
+from models.temporal_names import SearchAttribute, TaskQueue
+from runtime.plugin import holdfast_plugin
+from runtime.settings import Settings
+from tests.whole.platform import environment
+from tests.workers.dev_server import running_temporal
+from tests.workers.eventually import eventually
+from workers.groups import groups_named
+from workers.run import build_worker
+from workers.wiring import Adapters
+
+
+@dataclass(frozen=True)
+class Said:
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+@dataclass(frozen=True)
+class CommandLine:
+    """`holdfast incident` in an environment of its own, so that it lists no other test's incidents."""
+
+    folder: Path
+    address: HostPort
+
+    async def __call__(self, *words: str) -> Said:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "starters.main", "incident", *words, "--catalog", str(self.folder / "holdfast.yaml"),
+            env=environment(self.folder, HOLDFAST_TEMPORAL_ADDRESS=self.address, TZ="UTC"),
+            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+        )  # fmt: skip
+        out, err = await process.communicate()
+        return Said(process.returncode or 0, out.decode(), err.decode())
+
+    async def until_shown(self, incident: str, words: str) -> str:
+        shown = ""
+
+        async def said() -> bool:
+            nonlocal shown
+            shown = (await self("show", incident)).out
+            return words in shown
+
+        await eventually(said)
+        return shown
+
+
+@pytest_asyncio.fixture
+async def incident(tmp_path: Path, temporal_cli: Path) -> AsyncIterator[CommandLine]:
+    async with AsyncExitStack() as open_until_the_end:
+        address = await open_until_the_end.enter_async_context(running_temporal(temporal_cli))
+        client = await Client.connect(address, plugins=[holdfast_plugin()])
+        keyword = IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD
+        await client.operator_service.add_search_attributes(
+            AddSearchAttributesRequest(
+                namespace=client.namespace, search_attributes=dict.fromkeys(SearchAttribute, keyword)
+            )
+        )
+        adapters = await open_until_the_end.enter_async_context(Adapters(Settings(home=tmp_path)))
+        for group in groups_named([TaskQueue.INCIDENTS, TaskQueue.NOTIFICATIONS, TaskQueue.RECORDS]):
+            await open_until_the_end.enter_async_context(build_worker(group, client, adapters))
+        service = {
+            "deploy": {"command": ["run", "{port}"]},
+            "traffic": {"listen": "127.0.0.1:18080"},
+            "rollout": {"strategy": "blue-green", "bake": "1s"},
+        }
+        catalog = {
+            "version": 1,
+            "environment": f"test-{uuid.uuid4().hex[:8]}",
+            "services": {"shop": service},
+            "incidents": {"reopen_within": "1s"},
+        }
+        (tmp_path / "holdfast.yaml").write_text(json.dumps(catalog))
+        yield CommandLine(tmp_path, address)
+
+
+async def test_an_incident_from_its_opening_to_the_records(incident: CommandLine) -> None:
+    opened = await incident("open", "shop", "the till is stuck", "--severity", "SEV1", "--json")
+    assert opened.code == 0, opened.err
+    ref = opened.json["incident"]
+    await incident.until_shown("till", "level 1 is paged: console")
+    pages = (await incident("inbox", "--json")).json["messages"]
+    assert [page["notification"]["title"] for page in pages] == ["the till is stuck"]
+    (listed,) = (await incident("list", "--json")).json["incidents"]
+    assert (listed["incident"], listed["phase"], listed["severity"]) == (ref, "triggered", "SEV1")
+
+    said = await incident("ack", "till", "--note", "looking")
+    assert (said.code, "is taken" in said.out) == (0, True)
+    await incident.until_shown(ref, "acknowledged (looking)")
+    for words in (
+        ("note", "till", "it was the cable"),
+        ("assign", "till", "grace", "--role", "commander"),
+        ("task", "till", "buy a cable"),
+        ("done", "till", "1"),
+        ("snooze", "till", "--for", "1m"),
+        ("unsnooze", "till"),
+        ("escalate", "till"),
+        ("resolve", "till"),
+    ):
+        said = await incident(*words)
+        assert said.code == 0, said.err
+    shown = await incident.until_shown(ref, "closed")
+    for told in ("SEV1", "it was the cable", "grace is the commander", "task 1", "no longer snoozed", "resolved"):
+        assert told in shown
+
+    async def recorded() -> bool:
+        return "closed" in (await incident("list", "--all")).out
+
+    await eventually(recorded)
+    assert (await incident("list", "--json")).json["incidents"] == []
+
+
+async def test_what_cannot_be_is_said_with_what_to_do(incident: CommandLine) -> None:
+    for title in ("the till is stuck", "the till is slow"):
+        assert (await incident("open", "shop", title)).code == 0
+
+    async def both_listed() -> bool:
+        return len((await incident("list", "--json")).json["incidents"]) == 2
+
+    await eventually(both_listed)
+    for words, code, said in (
+        (("ack", "nothing"), 3, "holdfast incident list"),
+        (("ack", "till"), 2, "may be any of 2 incidents"),
+        (("ack", "local/shop/never-was"), 3, "No incident local/shop/never-was is open"),
+        (("show", "local/shop/never-was"), 3, "Neither Temporal nor the records"),
+        (("open", "shop", "broken", "--policy", "nights"), 2, "There is no policy nights; the catalog has default"),
+        (("open", "Shop!", "broken"), 2, "cannot be an incident's name"),
+        (("snooze", "slow", "--for", "soon"), 2, "--for"),
+    ):
+        answer = await incident(*words)
+        assert (answer.code, said in answer.err) == (code, True), (words, answer)
+    assert (await incident("merge", "slow", "stuck")).code == 0
+    await incident.until_shown("stuck", "is merged into this one")
