@@ -32,7 +32,7 @@ from analysis.signatures import (
 )
 from gateway.accesses import Accesses
 from gateway.alert_schemas import RESPONSES, body_schema
-from gateway.bodies import Budget, body_of, json_of
+from gateway.bodies import Budget, body_of, drained, json_of
 from gateway.doorkeeper import Caller, Doorkeeper
 from gateway.intake import Intake
 from gateway.rulebook import Rulebook, Rules
@@ -125,6 +125,14 @@ def alert_routes(desk: Desk) -> APIRouter:
 
 
 async def _receive(desk: Desk, request: Request, door: str, read: Read | None) -> Response:
+    try:
+        return await _served(desk, request, door, read)
+    except HTTPException:
+        await drained(request)
+        raise
+
+
+async def _served(desk: Desk, request: Request, door: str, read: Read | None) -> Response:
     with desk.accesses.visit(request) as visit:
         rules = desk.rulebook.rules
         signed = door in rules.signing

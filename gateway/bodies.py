@@ -3,7 +3,7 @@
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from datetime import timedelta
 
 from fastapi import HTTPException, Request
@@ -22,6 +22,9 @@ LEAST = 16 * 2**10
 
 PATIENCE = timedelta(seconds=20)
 """How long a request waits for others to be done, and a body may take to arrive."""
+
+_DRAINED = 32 * 2**20
+_DRAINED_WITHIN = timedelta(seconds=5)
 
 _RETRY_AFTER = {"Retry-After": "5"}
 
@@ -98,6 +101,19 @@ async def _read(request: Request) -> bytes:
     except ClientDisconnect as error:
         raise HTTPException(400, "The connection was closed before the body was there.") from error
     return bytes(read)
+
+
+async def drained(request: Request) -> None:
+    """Read on what nobody wants, within limits: a caller that is still sending would see a broken connection instead of
+    the answer.
+    """
+    left = _DRAINED
+    with suppress(TimeoutError, ClientDisconnect, RuntimeError):  # the last where all of it was read
+        async with asyncio.timeout(_DRAINED_WITHIN.total_seconds()):
+            async for chunk in request.stream():
+                left -= len(chunk)
+                if left < 0:
+                    return
 
 
 def _too_large() -> HTTPException:

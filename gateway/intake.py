@@ -2,7 +2,7 @@
 
 import asyncio
 import socket
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -10,7 +10,6 @@ from temporalio.client import Client
 from temporalio.common import SearchAttributeKey, SearchAttributePair, TypedSearchAttributes
 from temporalio.service import RPCError, RPCStatusCode
 
-from analysis.parcels import parcels
 from analysis.placing import Placed, Surroundings, ToSend, by_incident, place
 from analysis.storm import umbrella
 from gateway.open_incidents import OpenIncidents
@@ -65,7 +64,10 @@ class Intake:
         """All alerts of one request: each incident's in one signal, incidents in parallel. Raises nothing."""
         groups, suppressed = self._placed(found.alerts, catalog, request)
         outcome = _Outcome(suppressed=suppressed)
-        await asyncio.gather(*(self._send(client, group, outcome) for group in groups))
+        of_each: dict[IncidentRef, list[ToSend]] = {}
+        for group in groups:
+            of_each.setdefault(group.request.ref, []).append(group)
+        await asyncio.gather(*(self._send_in_order(client, each, outcome) for each in of_each.values()))
         unrecorded = await self._record(client, outcome.suppressed, request, who)
         return AlertsAnswer(
             request=request,
@@ -103,6 +105,11 @@ class Intake:
                 placed.append(Placed(alert, storm, where.severity, umbrella=True))
         return by_incident(placed, catalog.incidents, request), suppressed
 
+    async def _send_in_order(self, client: Client | None, groups: Sequence[ToSend], outcome: _Outcome) -> None:
+        """All that one incident is told; what clears may be what fires before it."""
+        for group in groups:
+            await self._send(client, group, outcome)
+
     async def _send(self, client: Client | None, group: ToSend, outcome: _Outcome) -> None:
         ref = group.request.ref
         try:
@@ -129,14 +136,15 @@ class Intake:
         """Raises RPCError."""
         fired = cleared = 0
         if group.fired:
-            for parcel in parcels(group.fired):
-                await signal_with_start(client, group.request, parcel)
+            await signal_with_start(client, group.request, group.fired)
             fired = len(group.fired.alerts)
         if group.cleared:
             if await self._clear(client, group.request.ref, group.cleared):
                 cleared = len(group.cleared.alerts)
             elif group.request.ref.service != umbrella(group.request.ref.environment).service:
-                outcome.suppressed += [_nothing_open(alert) for alert in group.cleared.alerts]
+                outcome.suppressed += [
+                    _nothing_open(alert) for alert in group.alerts if alert.status is AlertStatus.CLEARED
+                ]
         if fired or cleared:
             outcome.taken.append(TakenBy(incident=incident_id(group.request.ref), fired=fired, cleared=cleared))
 
@@ -144,8 +152,7 @@ class Intake:
         """Whether there was an incident to tell. Raises RPCError."""
         handle = client.get_workflow_handle(incident_id(ref))
         try:
-            for parcel in parcels(signal):
-                await handle.signal(IncidentSignal.CLEARED, parcel, rpc_timeout=RPC_TIMEOUT)
+            await handle.signal(IncidentSignal.CLEARED, signal, rpc_timeout=RPC_TIMEOUT)
         except RPCError as error:
             if error.status is RPCStatusCode.NOT_FOUND:
                 return False
