@@ -107,17 +107,29 @@ def carried(state: IncidentState) -> IncidentState:
 
 
 def delivered(state: IncidentState, step: int, target: str, now: datetime, problem: str = "") -> IncidentState:
-    """One target has what was sent, or never will, which is then written down."""
-    kept: list[Page] = []
-    for page in state.outbox:
-        if page.step != step:
-            kept.append(page)
-            continue
-        sent = (*page.sent, target)
-        if any(name not in sent for name in page.targets):
-            kept.append(page.model_copy(update={"sent": sent}))
-    state = state.model_copy(update={"outbox": tuple(kept)})
-    return noted(state, now, f"{target} could not be told: {problem}") if problem else state
+    """One target has what was sent, or never will, which is then written down.
+
+    A level of which nobody could be told is not waited for: the next is due at once. What would be its repetition is
+    not, as that is for what may be mended meanwhile.
+    """
+    page = next((each for each in state.outbox if each.step == step), None)
+    if problem:
+        state = noted(state, now, f"{target} could not be told: {problem}")
+    if page is None:
+        return state
+    failed = (*page.failed, target) if problem else page.failed
+    page = page.model_copy(update={"sent": (*page.sent, target), "failed": failed})
+    done = all(name in page.sent for name in page.targets)
+    others = (page if each.step == step else each for each in state.outbox)
+    outbox = tuple(each for each in others if not (done and each.step == step))
+    state = state.model_copy(update={"outbox": outbox})
+    nobody = done and page.kind is NotificationKind.PAGE and set(page.targets) <= set(page.failed)
+    escalation = state.escalation
+    if not nobody or escalation is None or escalation.level != page.level:
+        return state
+    sooner = escalation.model_copy(update={"due_at": min(escalation.due_at, now)})
+    text = f"nobody of level {page.level} could be told: level {escalation.level + 1} is due now"
+    return noted(state.model_copy(update={"escalation": sooner}), now, text)
 
 
 def told_whole(state: IncidentState, *, merged: bool = True) -> IncidentState:

@@ -199,7 +199,8 @@ class Page(Payload):
     due_at: datetime
     text: str
     targets: tuple[str, ...]
-    sent: tuple[str, ...] = Field(default=(), description="names of the targets that have it")
+    sent: tuple[str, ...] = Field(default=(), description="names of the targets that have it, or never will")
+    failed: tuple[str, ...] = Field(default=(), description="of those, the ones that never will")
 
 
 class Message(Payload):

@@ -113,9 +113,10 @@ ASK_A_GUARD = ActivityConfig(
 
 PAGE = ActivityConfig(
     # Somebody is to act, so it is tried until it is taken, or until nobody needs to act any more, when it is cancelled.
-    # At least twice a minute: what it goes to may come back at any time, and the next level is minutes away.
+    # At least twice a minute: what it goes to may come back at any time, and the next level is minutes away. A worker
+    # that died is noticed within five seconds, as somebody is waiting for this to be heard.
     start_to_close_timeout=timedelta(minutes=2),
-    heartbeat_timeout=timedelta(seconds=10),
+    heartbeat_timeout=timedelta(seconds=5),
     retry_policy=RetryPolicy(
         initial_interval=timedelta(milliseconds=500),
         maximum_interval=timedelta(seconds=30),

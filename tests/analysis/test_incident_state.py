@@ -254,7 +254,7 @@ class ManyMore(Interleavings):
 
 
 TestInterleavings = pytest.mark.slow(Interleavings.TestCase)
-TestManyInterleavings = pytest.mark.full(ManyMore.TestCase)
+TestManyInterleavings = pytest.mark.full(pytest.mark.timeout(900)(ManyMore.TestCase))
 TestInterleavings.settings = settings(
     max_examples=1_000, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck)
 )

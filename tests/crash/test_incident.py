@@ -127,9 +127,10 @@ async def emergency(mortal_platform: Platform) -> AsyncIterator[Emergency]:
     yield Emergency(mortal_platform, client, ref)
 
 
-def assert_each_level_once_and_in_order(pages: list[NotificationRecord]) -> None:
-    assert [page.notification.level for page in pages] == list(range(1, LEVELS + 1))
-    due = [page.notification.due_at for page in pages]
+def assert_each_level_once(pages: list[NotificationRecord]) -> None:
+    """In whichever order: a page whose worker died is noticed after seconds, and holds up none that is due later."""
+    assert sorted(page.notification.level for page in pages) == list(range(1, LEVELS + 1))
+    due = sorted(page.notification.due_at for page in pages)
     assert [at - due[0] for at in due] == [step * WAIT for step in range(LEVELS)]
 
 
@@ -141,8 +142,11 @@ async def test_a_death_while_paging(emergency: Emergency, moment: Moment, nth: i
     await emergency.begin()
     pages = await emergency.until_paged(LEVELS)
 
-    assert folder.due is None, "the worker did not die where it was told to"
-    assert_each_level_once_and_in_order(pages)
+    async def dead() -> bool:
+        return folder.due is None
+
+    await until(dead, "the worker to die where it was told to")
+    assert_each_level_once(pages)
     await emergency.tell(IncidentSignal.RESOLVE)
 
 
@@ -175,7 +179,7 @@ async def test_the_death_of_a_process_while_it_escalates(emergency: Emergency, v
     await emergency.until_paged(1)
     await asyncio.to_thread(_kill, emergency.platform, victim)
 
-    assert_each_level_once_and_in_order(await emergency.until_paged(LEVELS))
+    assert_each_level_once(await emergency.until_paged(LEVELS))
     await emergency.tell(IncidentSignal.ACKNOWLEDGE)
     await emergency.until_phase(Phase.ACKNOWLEDGED)
     await emergency.tell(IncidentSignal.RESOLVE)

@@ -85,13 +85,24 @@ async def _tried(room: Room) -> bool:
     return bool(room.pager.attempts)
 
 
-async def test_a_target_that_refuses_for_good_is_told_and_the_next_level_comes_in_time(room: Room) -> None:
+async def test_where_nobody_of_a_level_can_be_told_the_next_is_paged_at_once(room: Room) -> None:
     room.pager.refusing.add("first")
     case = await room.open()
     await case.until_said("first could not be told: first says no")
-    await room.skip(11 * MINUTE)
 
     await case.until_paged((2, "second"))
+    await case.until_said("nobody of level 1 could be told: level 2 is due now")
+
+
+async def test_where_one_of_a_level_was_told_the_next_comes_in_its_time(room: Room) -> None:
+    room.pager.refusing.add("first")
+    rules = IncidentRules(levels=(a_level("first", "other"), a_level("second")), repeat=0)
+    case = await room.open(rules)
+    await case.until_said("first could not be told: first says no")
+    await case.until_paged((1, "other"))
+    await room.skip(11 * MINUTE)
+
+    await case.until_paged((1, "other"), (2, "second"))
 
 
 async def test_resolves_when_all_that_fired_has_cleared_and_closes_after_the_reopen_window(room: Room) -> None:
@@ -208,10 +219,11 @@ async def test_opens_only_after_several_alerts(room: Room) -> None:
 async def test_what_flaps_stays_open_until_it_is_quiet(room: Room) -> None:
     rules = THREE_LEVELS.model_copy(update={"flapping": FlapSpec(changes=4, within=10 * MINUTE)})
     case = await room.open(rules)
+    await case.until_paged((1, "first"))  # one that is cut off would stop the test server's clock
     await case.clear()
     await case.until_phase(Phase.RESOLVED)
     await case.fire()
-    await case.until_phase(Phase.TRIGGERED)
+    await case.until_paged((1, "first"), (1, "first"))
     await case.clear()
     await case.until_said("it flaps (4 changes)")
     assert (await case.state()).phase is Phase.TRIGGERED
