@@ -99,13 +99,21 @@ class Reading:
         return {
             name: float(value)
             for name, value in self.optional(key).value.items()
-            if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+            if isinstance(value, int | float) and not isinstance(value, bool) and _fits(value)
         }
 
     def moment(self, key: str) -> datetime | None:
         """ISO 8601, or Unix time in seconds or milliseconds; None where nothing is said, or a date before 1970."""
         found = self.value.get(key)
         return None if found is None or found == "" else read_moment(found, self.at(key))
+
+
+def _fits(value: float) -> bool:
+    """Whether it is finite, and an integer not beyond what a float holds."""
+    try:
+        return math.isfinite(value)
+    except OverflowError:
+        return False
 
 
 def _as_text(value: JsonValue, field: str) -> str:

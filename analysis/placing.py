@@ -4,7 +4,7 @@ Whoever takes alerts in calls `place` for each, puts those of one incident toget
 group as one signal, with a start for those that fired.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -32,11 +32,12 @@ MOST_IN_A_SIGNAL = 1_000
 class Surroundings:
     """What is known beside the catalog when an alert comes in.
 
-    `open_incidents` are those that are triggered or acknowledged; `opened` is when the last new ones began.
+    `open_incidents` are those that are triggered or acknowledged, a mapping or a set where they are many; `opened` is
+    when the last new ones began.
     """
 
     now: datetime
-    open_incidents: tuple[IncidentRef, ...] = ()
+    open_incidents: Collection[IncidentRef] = ()
     opened: Sequence[datetime] = ()
 
 

@@ -37,6 +37,8 @@ def inhibited(
     A service that stands on itself in a circle is not inhibited by itself.
     """
     beneath = dependencies(alert.service, depends_on)
+    if not beneath:
+        return None
     down = {ref.service: ref for ref in open_incidents if ref.environment == alert.environment}
     for service in beneath:
         if service in down:

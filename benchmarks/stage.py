@@ -49,7 +49,7 @@ def shop_at_v1() -> Iterator[Stage]:
     with tempfile.TemporaryDirectory(prefix="holdfast-") as folder:
         home = Path(folder)
         listen = f"127.0.0.1:{free_port()}"
-        own = {f"HOLDFAST_{name}_PORT": "0" for name in ("TEMPORAL", "UI", "ENVOY_ADMIN")}
+        own = {f"HOLDFAST_{name}_PORT": "0" for name in ("TEMPORAL", "UI", "ENVOY_ADMIN", "GATEWAY")}
         catalog = _catalog(home, listen)
         env = {**os.environ, **own, "HOLDFAST_HOME": str(home), "HOLDFAST_CATALOG": str(catalog)}
         with Stagehand(ROOT, env) as stagehand:

@@ -26,7 +26,7 @@ from models.temporal_names import TaskQueue
 from providers.envoy_files import write_bootstrap
 from providers.host_ports import free_ports, holder_of, is_free, process_started
 
-__all__ = ["WORKER_COMMAND", "Addresses", "Hook", "Stack", "StackConfig", "read_record"]
+__all__ = ["GATEWAY_COMMAND", "WORKER_COMMAND", "Addresses", "Hook", "Stack", "StackConfig", "read_record"]
 
 T = TypeVar("T")
 
@@ -35,7 +35,10 @@ WORKER_COMMAND = (sys.executable, "-m", "starters.main", "worker")
 
 KEEPER_COMMAND = (sys.executable, "-m", "keeper")
 
+GATEWAY_COMMAND = (sys.executable, "-m", "starters.main", "gateway")
+
 _KEEPER_GRACE = timedelta(seconds=10)
+_GATEWAY_GRACE = timedelta(seconds=20)
 _SERVES_WITHIN = timedelta(seconds=30)
 _WORKERS_SERVE_WITHIN = timedelta(seconds=60)
 _PORT_IS_LET_GO_WITHIN = 2.0
@@ -47,7 +50,7 @@ class StackConfig:
 
     With `temporal_address` that server is used by `temporal_connect`, and none is started; its UI is taken to be beside
     it on `ui_port`.
-    `worker_grace` must be longer than the workers' own drain.
+    `worker_grace` must be longer than the workers' own drain. Without `gateway_command` there is no front door.
     """
 
     home: Path
@@ -64,6 +67,8 @@ class StackConfig:
     worker_env: Mapping[str, str] = field(default_factory=dict)
     worker_grace: timedelta = timedelta(seconds=45)
     keeper_command: Sequence[str] = KEEPER_COMMAND
+    gateway_command: Sequence[str] = ()
+    gateway_port: int = 0
 
 
 @dataclass(frozen=True)
@@ -71,6 +76,7 @@ class Addresses:
     temporal: HostPort
     ui: HostPort
     envoy_admin: HostPort
+    gateway: HostPort | None = None
 
 
 Hook = Callable[[Addresses], Coroutine[None, None, None]]
@@ -129,6 +135,7 @@ class Stack:
             temporal=addresses.temporal,
             ui=addresses.ui,
             envoy_admin=addresses.envoy_admin,
+            gateway=addresses.gateway,
             keeper_health=keeper,
             worker_health=health,
             worker_metrics=metrics,
@@ -142,13 +149,16 @@ class Stack:
         if given is None:
             asked["HOLDFAST_TEMPORAL_PORT"] = ("Temporal", config.temporal_port)
             asked["HOLDFAST_UI_PORT"] = ("Temporal's UI", config.ui_port)
+        if config.gateway_command:
+            asked["HOLDFAST_GATEWAY_PORT"] = ("the front door", config.gateway_port)
         for setting, (purpose, port) in asked.items():
             await _require_free(port, purpose, setting)
-        temporal, ui, admin = free_ports(3)
+        temporal, ui, admin, gateway = free_ports(4)
         return Addresses(
             temporal=given or f"127.0.0.1:{config.temporal_port or temporal}",
             ui=f"{host_of(given) if given else '127.0.0.1'}:{config.ui_port or ui}",
             envoy_admin=f"127.0.0.1:{config.envoy_admin_port or admin}",
+            gateway=f"127.0.0.1:{config.gateway_port or gateway}" if config.gateway_command else None,
         )
 
     async def _start_keeper(self, addresses: Addresses) -> HostPort:
@@ -202,8 +212,24 @@ class Stack:
         for group in groups:
             child = self._worker_child(group, addresses, health[group], metrics[group])
             starting.append((child, partial(wait_for_ok, health[group], "/readyz")))
+        if addresses.gateway:
+            gateway = self._gateway_child(addresses, addresses.gateway)
+            starting.append((gateway, partial(wait_for_ok, addresses.gateway, "/readyz")))
         await self.supervisor.start(starting, within=_WORKERS_SERVE_WITHIN)
         return health, metrics
+
+    def _gateway_child(self, addresses: Addresses, address: HostPort) -> ChildSpec:
+        return ChildSpec(
+            name="gateway",
+            command=(*self._config.gateway_command, "--host", host_of(address), "--port", str(port_of(address))),
+            grace=_GATEWAY_GRACE,
+            env={
+                **self._config.worker_env,
+                "HOLDFAST_TEMPORAL_ADDRESS": addresses.temporal,
+                "HOLDFAST_TEMPORAL_NAMESPACE": self._config.temporal_namespace,
+                "HOLDFAST_HOME": str(self._home),
+            },
+        )
 
     def _worker_child(self, group: str, addresses: Addresses, health: HostPort, metrics: HostPort) -> ChildSpec:
         return ChildSpec(

@@ -11,6 +11,7 @@ from pydantic_core.core_schema import WithDefaultSchema
 from models.base import Written
 from models.deployment import DeploySpec
 from models.freezes import FreezeSpec
+from models.gateway_spec import GatewaySpec
 from models.guard import GuardRules, GuardSpec
 from models.ids import Name
 from models.incident_spec import IncidentsSpec
@@ -210,6 +211,7 @@ class Catalog(Written):
     services: dict[Name, Service] = Field(min_length=1)
     freezes: tuple[FreezeSpec, ...] = Field(default=(), description="times at which nothing new is rolled out")
     incidents: IncidentsSpec = Field(default_factory=IncidentsSpec, description="how alerts become incidents")
+    gateway: GatewaySpec = Field(default_factory=GatewaySpec, description="who may send alerts over HTTP")
 
     @model_validator(mode="after")
     def _listens_are_distinct(self) -> "Catalog":
@@ -236,6 +238,17 @@ class Catalog(Written):
                         f"there is no service {service}; the catalog has {', '.join(sorted(self.services))}",
                         at=("freezes", position, "services", index),
                     )
+        return self
+
+    @model_validator(mode="after")
+    def _signed_sources_are_known(self) -> "Catalog":
+        for name in self.gateway.signatures.generic:
+            if name not in self.incidents.sources:
+                there = ", ".join(sorted(self.incidents.sources)) or "none"
+                raise MistakeError(
+                    f"there is no source {name} in incidents.sources; there is {there}",
+                    at=("gateway", "signatures", "generic", name),
+                )
         return self
 
     def guard_rules(self, service: str) -> GuardRules:

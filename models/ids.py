@@ -151,3 +151,8 @@ def order_recording_id(key: str) -> str:
 def refusal_recording_id(key: str) -> str:
     """The workflow that writes an order which was refused to the audit log, under the entry's own key."""
     return f"record/refused/{key}"
+
+
+def suppression_recording_id(key: str) -> str:
+    """The workflow that writes to the audit log why alerts opened nothing."""
+    return f"record/suppressed/{key}"

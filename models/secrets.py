@@ -65,7 +65,8 @@ def _reference(match: re.Match[str]) -> SecretReference:
 def follows_references(path: Path) -> bool:
     """Whether a text at this place of the catalog is one in which references are filled in."""
     of_target = path[:2] == ("incidents", "targets") and path[-1:] == ("secret",)
-    return of_target or path[-2:-1] == ("env",) or path[-2:] == ("metrics", "token")
+    of_gateway = path[:1] == ("gateway",) and path[-1:] == ("secret",)
+    return of_target or of_gateway or path[-2:-1] == ("env",) or path[-2:] == ("metrics", "token")
 
 
 def may_hold_secret(path: Path) -> bool:

@@ -21,6 +21,7 @@ class StackRecord(Payload):
     temporal: HostPort
     ui: HostPort
     envoy_admin: HostPort
+    gateway: HostPort | None = None
     keeper_health: HostPort | None = None
     worker_health: dict[str, HostPort] = Field(default_factory=dict)
     worker_metrics: dict[str, HostPort] = Field(default_factory=dict)

@@ -25,8 +25,8 @@ def secret_problems(document: YamlDocument) -> Iterator[Problem]:
             yield problem_at(
                 document,
                 path,
-                "secrets are looked up under env, in the token of metrics and in the secret of a target only, "
-                "here the text stays as it is",
+                "secrets are looked up under env, in the token of metrics, in the secret of a target or under gateway "
+                "only, here the text stays as it is",
             )
 
 

@@ -71,6 +71,8 @@ class Settings(BaseSettings):
     build_id: str | None = Field(default=None, pattern=_NAME, description="this build; unset: workers have no version")
     keeper_health_port: int = Field(default=0, ge=0, le=65535)
     keeper_metrics_port: int = Field(default=0, ge=0, le=65535)
+    gateway_host: str = Field(default="127.0.0.1", description="where `holdfast gateway` listens; elsewhere: 0.0.0.0")
+    gateway_port: int = Field(default=8080, ge=0, le=65535)
 
     log_format: Literal["auto", "text", "json"] = "auto"
     log_level: Literal["debug", "info", "warning", "error"] = "info"

@@ -1,7 +1,6 @@
 """`holdfast codec-server`: lets the Temporal UI and the `temporal` command show what is encrypted."""
 
 import asyncio
-import ipaddress
 from typing import Annotated
 
 import typer
@@ -12,6 +11,7 @@ from runtime.keyring import KEYS, KEYS_FILE, load_keyring
 from runtime.logs import configure_logging
 from runtime.settings import Settings
 from starters.exits import CommandError, Exit
+from starters.hosts import own_machine
 from starters.session import Session
 
 DEFAULT_PORT = 8081
@@ -35,7 +35,7 @@ def codec_server(
         raise CommandError(
             f"There is no key to decrypt with. Set {KEYS} or {KEYS_FILE} to what the workers have.", Exit.BAD_INPUT
         )
-    if settings.codec_server_token is None and not _own_machine(host):
+    if settings.codec_server_token is None and not own_machine(host):
         raise CommandError(
             f"Others could read everything at {host}. Set HOLDFAST_CODEC_SERVER_TOKEN, which callers then have to "
             "know, or listen on 127.0.0.1.",
@@ -60,13 +60,6 @@ def _origins(settings: Settings, stack: StackRecord | None) -> list[str]:
     if settings.codec_server_ui_origin:
         return [settings.codec_server_ui_origin.rstrip("/")]
     return [f"http://{stack.ui}", f"http://{stack.ui.replace('127.0.0.1', 'localhost')}"] if stack else []
-
-
-def _own_machine(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _say(address: HostPort) -> None:

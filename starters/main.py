@@ -19,6 +19,7 @@ from starters import (
     codec_server,
     deploy,
     doctor,
+    gateway,
     guard,
     history,
     host,
@@ -85,6 +86,7 @@ app.add_typer(workers.app, name="workers")
 app.command("envoy")(host.envoy)
 app.command("restore")(host.restore)
 app.command("keeper")(keeper.keeper)
+app.command("gateway")(gateway.gateway)
 app.add_typer(keys.app, name="keys")
 app.command("codec-server")(codec_server.codec_server)
 

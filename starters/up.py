@@ -11,11 +11,14 @@ import typer
 from temporalio.client import Client
 
 from devstack.errors import AlreadyRunning, StackError
-from devstack.stack import KEEPER_COMMAND, WORKER_COMMAND, Addresses, Stack, StackConfig
+from devstack.stack import GATEWAY_COMMAND, KEEPER_COMMAND, WORKER_COMMAND, Addresses, Stack, StackConfig
 from devstack.voice import TerminalConsole, Voice
+from gateway.rulebook import Rulebook
 from models.quantities import HostPort
+from models.secrets import SecretUnavailableError
 from models.stack import StackRecord
 from providers.errors import ProviderError
+from runtime.catalog_file import CatalogError
 from runtime.client import TemporalUnreachableError, connect
 from runtime.connection_security import TLS, wants_tls
 from runtime.keyring import load_keyring
@@ -38,6 +41,7 @@ def run_up(
     *,
     worker_command: Sequence[str] = WORKER_COMMAND,
     keeper_command: Sequence[str] = KEEPER_COMMAND,
+    gateway_command: Sequence[str] = GATEWAY_COMMAND,
 ) -> int:
     """Serve until SIGINT, SIGTERM or SIGHUP; a second one stops without patience. Returns the exit code.
 
@@ -52,6 +56,7 @@ def run_up(
             _config(settings, text_logs=console.is_terminal),
             worker_command=worker_command,
             keeper_command=keeper_command,
+            gateway_command=gateway_command if gateway_command and _gateway_can_be(settings, voice) else (),
         )
         asyncio.run(_serve(config, settings, voice))
     except AlreadyRunning as running:
@@ -70,6 +75,16 @@ def _check(settings: Settings) -> None:
             f"{', '.join(secured)} mean a server that exists, and HOLDFAST_TEMPORAL_ADDRESS does not name one; what "
             "`holdfast up` starts serves this machine alone, without TLS. Set the address, or unset those."
         )
+
+
+def _gateway_can_be(settings: Settings, voice: Voice) -> bool:
+    """Whether the catalog can be used; the rest of the stack runs without one, too."""
+    try:
+        Rulebook.open(settings.catalog)
+    except (CatalogError, SecretUnavailableError) as error:
+        voice.say(f"No alerts are taken, as the front door needs a catalog: {str(error).splitlines()[0]}")
+        return False
+    return True
 
 
 async def _connected(settings: Settings, address: HostPort, namespace: str) -> Client:
@@ -108,6 +123,7 @@ def _config(settings: Settings, *, text_logs: bool) -> StackConfig:
         temporal_port=settings.temporal_port,
         ui_port=settings.ui_port,
         envoy_admin_port=settings.envoy_admin_port,
+        gateway_port=settings.gateway_port,
         worker_env=env,
     )
 
@@ -170,4 +186,5 @@ def _addresses(record: StackRecord) -> tuple[str, ...]:
         f"  Temporal UI   http://{record.ui}",
         f"  Temporal      {record.temporal}",
         f"  Envoy admin   http://{record.envoy_admin}",
+        *((f"  Alerts        http://{record.gateway}/alerts",) if record.gateway else ()),
     )

@@ -5,6 +5,7 @@ import sys
 from asyncio.subprocess import PIPE, STDOUT, Process
 from pathlib import Path
 
+import httpx
 import pytest
 
 from devstack.stack import read_record
@@ -16,7 +17,7 @@ from tests.workers.dev_server import running_temporal
 
 @pytest.fixture
 def environment(tmp_path: Path, real_cli: Path) -> dict[str, str]:
-    ports = dict.fromkeys(("HOLDFAST_TEMPORAL_PORT", "HOLDFAST_UI_PORT", "HOLDFAST_ENVOY_ADMIN_PORT"), "0")
+    ports = {f"HOLDFAST_{name}_PORT": "0" for name in ("TEMPORAL", "UI", "ENVOY_ADMIN", "GATEWAY")}
     return {**os.environ, **ports, "HOLDFAST_HOME": str(tmp_path / "home"), "HOLDFAST_TEMPORAL_CLI": str(real_cli)}
 
 
@@ -49,6 +50,28 @@ async def test_serves_until_ctrl_c_and_a_second_one_says_what_runs(environment: 
     assert "Holdfast is up." in shown
     assert "worker-rollouts stopped." in shown
     assert read_record(tmp_path / "home") is None
+
+
+@pytest.mark.slow
+async def test_where_there_is_a_catalog_the_front_door_takes_alerts(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    up = await start_up({**environment, "HOLDFAST_CATALOG": "examples/shop/holdfast.yaml"})
+    try:
+        await eventually(lambda: up.returncode is not None or read_record(tmp_path / "home"), within=90)
+        record = read_record(tmp_path / "home")
+        assert record
+        assert record.gateway
+        async with httpx.AsyncClient(base_url=f"http://{record.gateway}", timeout=30) as http:
+            answer = await http.post("/alerts", json={"title": "the disk is full", "service": "shop"})
+        assert (answer.status_code, answer.json()["taken"]) == (200, 1), answer.text
+    finally:
+        if up.returncode is None:
+            up.send_signal(signal.SIGINT)
+        code, shown = await end_of(up)
+    assert code == 0, shown
+    assert f"Alerts        http://{record.gateway}/alerts" in shown
+    assert "gateway stopped." in shown
 
 
 async def test_trouble_with_a_part_is_one_sentence_and_exit_code_4(environment: dict[str, str]) -> None:

@@ -23,7 +23,12 @@ def main() -> None:
         "FAKETIME_DONT_FAKE_MONOTONIC=1",  # what never goes back, and so timers, is the real one
         "NO_FAKE_STAT=1",
     )
-    code = run_up(Settings(), worker_command=(*faked, *WORKER_COMMAND), keeper_command=(*faked, *KEEPER_COMMAND))
+    code = run_up(
+        Settings(),
+        worker_command=(*faked, *WORKER_COMMAND),
+        keeper_command=(*faked, *KEEPER_COMMAND),
+        gateway_command=(),
+    )
     os._exit(code)
 
 

@@ -7,4 +7,4 @@ from runtime.settings import Settings
 from starters.up import run_up
 
 if __name__ == "__main__":
-    os._exit(run_up(Settings(), worker_command=(sys.executable, "-m", "tests.faults.worker")))
+    os._exit(run_up(Settings(), worker_command=(sys.executable, "-m", "tests.faults.worker"), gateway_command=()))

@@ -22,6 +22,15 @@ from models.catalog import (
 from models.crashes import CrashLoopSpec
 from models.deployment import HttpReadiness, ProcessDeployment
 from models.freezes import FreezeSpec
+from models.gateway_spec import (
+    GatewaySpec,
+    GenericSignature,
+    GrafanaSignature,
+    KeySpec,
+    RateSpec,
+    SenderSignature,
+    SignaturesSpec,
+)
 from models.guard import GuardSpec, RestartBudget
 from models.incident_spec import (
     FlapSpec,
@@ -89,6 +98,13 @@ SECTIONS: dict[str, tuple[type[BaseModel], ...]] = {
     "`incidents.targets.<name>`, inbox": (ConsoleTarget,),
     "`incidents.targets.<name>`, webhook": (WebhookTarget,),
     "`incidents.sources.<name>`": (GenericSource,),
+    "`gateway`": (GatewaySpec,),
+    "`gateway.keys.<name>`": (KeySpec,),
+    "`gateway.rate`": (RateSpec,),
+    "`gateway.signatures`": (SignaturesSpec,),
+    "`gateway.signatures.grafana`": (GrafanaSignature,),
+    "`gateway.signatures.sentry`, `pagerduty`": (SenderSignature,),
+    "`gateway.signatures.generic.<name>`": (GenericSignature,),
 }
 
 

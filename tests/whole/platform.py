@@ -65,7 +65,7 @@ def environment(home: Path, **more: str) -> dict[str, str]:
         name: value for name, value in os.environ.items() if not name.startswith(("HOLDFAST_", "SENTRY_", "OTEL_"))
     }
     kept = {name: os.environ[name] for name in ("HOLDFAST_TEMPORAL_CLI", "HOLDFAST_CACHE_DIR") if name in os.environ}
-    ports = {f"HOLDFAST_{name}_PORT": "0" for name in ("TEMPORAL", "UI", "ENVOY_ADMIN")}
+    ports = {f"HOLDFAST_{name}_PORT": "0" for name in ("TEMPORAL", "UI", "ENVOY_ADMIN", "GATEWAY")}
     return {**inherited, **kept, **ports, "HOLDFAST_HOME": str(home), "COLUMNS": "200", **more}
 
 

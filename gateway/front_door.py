@@ -1,0 +1,146 @@
+"""The HTTP front door: the application that `holdfast gateway` serves."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from datetime import timedelta
+
+from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi.middleware.cors import CORSMiddleware
+from fastapi.middleware.trustedhost import TrustedHostMiddleware
+from temporalio.client import Client
+
+from gateway.accesses import Accesses, Log
+from gateway.alert_routes import Desk, alert_routes
+from gateway.doorkeeper import Doorkeeper
+from gateway.intake import Intake
+from gateway.open_incidents import OpenIncidents
+from gateway.rulebook import Rulebook
+from models.base import Payload
+from models.front_door import Refusal
+from models.gateway_spec import Access
+
+_OWN_MACHINE = ["127.0.0.1", "localhost", "::1", "[::1]"]
+
+_FIRST_LOOK = timedelta(seconds=5)
+
+Background = Callable[[], Awaitable[None]]
+
+
+class Standing(Payload):
+    """`ok`, or why no alerts are taken at present."""
+
+    state: str
+
+
+class Known(Payload):
+    """Who a key belongs to."""
+
+    name: str
+    role: Access
+
+
+@dataclass
+class Temporal:
+    """The connection, once there is one."""
+
+    client: Client | None = None
+
+
+def front_door(rulebook: Rulebook, temporal: Temporal, log: Log, background: Sequence[Background] = ()) -> FastAPI:
+    """Build the application. `background` runs for as long as it serves.
+
+    Where the catalog has no keys and no signatures, only calls to this machine's own name are answered, so that no page
+    can reach it under a name that it made up.
+    """
+    around = OpenIncidents()
+    doorkeeper = Doorkeeper(rulebook)
+    accesses = Accesses(log, lambda: rulebook.rules.catalog.environment)
+    desk = Desk(rulebook, doorkeeper, Intake(around), accesses, lambda: temporal.client)
+
+    def window() -> timedelta:
+        return rulebook.rules.catalog.incidents.storm.within
+
+    async def follow_incidents() -> None:
+        await around.keep_current(lambda: temporal.client, window)
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        if temporal.client is not None:  # so that the first alert is not decided without knowing what is open
+            with suppress(TimeoutError):
+                await asyncio.wait_for(around.look(temporal.client, window()), _FIRST_LOOK.total_seconds())
+        tasks = [asyncio.ensure_future(run()) for run in (rulebook.keep_current, follow_incidents, *background)]
+        try:
+            yield
+        finally:
+            for task in tasks:
+                task.cancel()
+            for task in tasks:
+                with suppress(asyncio.CancelledError):
+                    await task
+
+    app = FastAPI(
+        title="Holdfast",
+        summary="Alerts become durable incidents",
+        version="1",
+        docs_url=None,
+        redoc_url=None,
+        lifespan=lifespan,
+    )
+    spec = rulebook.rules.catalog.gateway
+    if not spec.guarded:
+        app.add_middleware(TrustedHostMiddleware, allowed_hosts=_OWN_MACHINE, www_redirect=False)
+    if spec.cors_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=list(spec.cors_origins),
+            allow_methods=["GET", "POST"],
+            allow_headers=["authorization", "content-type", "idempotency-key", "x-api-key"],
+            max_age=600,
+        )
+    app.include_router(alert_routes(desk))
+    app.include_router(_key_routes(doorkeeper, accesses))
+    app.include_router(_health_routes(temporal))
+    return app
+
+
+def _key_routes(doorkeeper: Doorkeeper, accesses: Accesses) -> APIRouter:
+    router = APIRouter(tags=["keys"])
+
+    @router.get("/access", responses={401: {"model": Refusal}, 429: {"model": Refusal}})
+    async def access(request: Request) -> Known:
+        """Whose key this is, and what it may do."""
+        with accesses.visit(request) as visit:
+            caller = doorkeeper.known(request)
+            visit.who = caller.name
+            return Known(name=caller.name, role=caller.access)
+
+    return router
+
+
+def _health_routes(temporal: Temporal) -> APIRouter:
+    router = APIRouter(tags=["health"])
+
+    @router.get("/healthz")
+    async def healthz() -> Standing:
+        """The process serves."""
+        return Standing(state="ok")
+
+    @router.get("/readyz", responses={503: {"model": Standing}})
+    async def readyz(response: Response) -> Standing:
+        """Alerts are taken: Temporal answers."""
+        if temporal.client is None or not await _answers(temporal.client):
+            response.status_code = 503
+            return Standing(state="Temporal is not reached; alerts are answered 503 until it is")
+        return Standing(state="ok")
+
+    return router
+
+
+async def _answers(client: Client) -> bool:
+    try:
+        async with asyncio.timeout(2):
+            return await client.service_client.check_health()
+    except Exception:  # noqa: BLE001 - whatever it is, it is not an answer
+        return False
