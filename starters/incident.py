@@ -24,6 +24,7 @@ from models.severity import Severity
 from models.temporal_names import TaskQueue
 from starters import incident_orders
 from starters.exits import CommandError, Exit
+from starters.handles import incident_called
 from starters.incident_finding import IncidentArgument, Seen, found_incident, open_incidents
 from starters.options import CatalogOption, JsonOption, NoteOption
 from starters.output import print_json
@@ -172,7 +173,7 @@ async def _look(session: Session, asked: str) -> IncidentState | IncidentRecord:
 
 
 async def _state(client: Client, ref: IncidentRef) -> IncidentState | None:
-    handle = client.get_workflow_handle_for(Incident.run, incident_id(ref))
+    handle = incident_called(client, incident_id(ref))
     try:
         return await handle.query(Incident.state, rpc_timeout=PATIENCE)
     except WorkflowQueryFailedError as error:

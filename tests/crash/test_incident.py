@@ -29,6 +29,7 @@ from models.temporal_names import IncidentSignal, TaskQueue
 from records.errors import RecordsError
 from records.store import RecordStore
 from runtime.plugin import holdfast_plugin
+from starters.handles import incident_called
 from tests.analysis.incident_factories import an_alert
 from tests.crash.plan import CrashFolder, Death, Moment
 from tests.whole.platform import Platform
@@ -109,7 +110,7 @@ class Emergency:
     async def until_phase(self, phase: Phase) -> None:
         async def reached() -> bool:
             with suppress(RPCError):
-                handle = (await self.connected()).get_workflow_handle_for(Incident.run, self.id)
+                handle = incident_called(await self.connected(), self.id)
                 return (await handle.query(Incident.state, rpc_timeout=timedelta(seconds=5))).phase is phase
             return False
 

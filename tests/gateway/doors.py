@@ -24,6 +24,7 @@ from models.incident import IncidentState
 from models.record import AuditEntry, ToRecord
 from models.temporal_names import TaskQueue
 from runtime.plugin import holdfast_plugin
+from starters.handles import incident_called
 from tests.factories import SERVER_STARTS_WITHIN
 from tests.workflows.fake_pager import FakePager
 from tests.workflows.harness import until
@@ -75,7 +76,7 @@ class Server:
         self.client, self.pager = client, pager
 
     async def state(self, incident: str) -> IncidentState:
-        return await self.client.get_workflow_handle_for(Incident.run, incident).query(Incident.state)
+        return await incident_called(self.client, incident).query(Incident.state)
 
     async def counts(self, incident: str, number: int) -> None:
         """Wait until the incident has counted so many alerts, and no more."""

@@ -30,6 +30,7 @@ from models.notification import ConsoleTarget, NotifyTarget
 from models.severity import Severity
 from models.temporal_names import IncidentSignal, SearchAttribute, TaskQueue
 from runtime.plugin import holdfast_plugin
+from starters.handles import incident_called
 from tests.analysis.incident_factories import an_alert
 from tests.factories import SERVER_STARTS_WITHIN
 from tests.workflows.fake_pager import FakePager
@@ -100,7 +101,7 @@ class Case:
 
     @property
     def handle(self) -> WorkflowHandle[Incident, IncidentOutcome]:
-        return self.room.client.get_workflow_handle_for(Incident.run, self.id)
+        return incident_called(self.room.client, self.id)
 
     async def fire(self, *alerts: Alert, request: str = "", severity: Severity | None = None) -> None:
         """As a front door does: started if it does not run."""
@@ -163,7 +164,7 @@ class Case:
     async def result(self) -> IncidentOutcome:
         """Wait for its end; the clock skips meanwhile, which it does by itself only for who started a workflow."""
         run_id = (await self.handle.describe()).run_id
-        handle = self.room.client.get_workflow_handle_for(Incident.run, self.id, run_id=run_id)
+        handle = incident_called(self.room.client, self.id, run_id)
 
         async def ended() -> bool:
             await self.room.skip(5 * MINUTE)
