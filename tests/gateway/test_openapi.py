@@ -29,14 +29,17 @@ async def test_every_door_is_described(door: Door) -> None:
 @pytest.mark.slow
 async def test_answers_are_what_the_openapi_says_whatever_is_sent(server: Server, tmp_path: Path) -> None:
     async with served(server, open_catalog()) as door:
-        run = await asyncio.to_thread(
-            subprocess.run,
-            [
-                Path(sys.executable).with_name("schemathesis"), "run", f"http://{door}/openapi.json",
-                "--header", f"Authorization: Bearer {KEY}", "--checks", ",".join(CHECKS), "--max-examples", "20",
-                "--phases", "examples,coverage,fuzzing", "--request-timeout", "30", "--seed", "1", "--no-color",
-            ],
-            cwd=tmp_path, capture_output=True, text=True, timeout=150, check=False,
-        )  # fmt: skip
+        run = await asyncio.to_thread(schemathesis, f"http://{door}/openapi.json", tmp_path)
     assert run.returncode == 0, run.stdout[-6_000:] + run.stderr
     assert "Tested: 10" in run.stdout, run.stdout[-6_000:]
+
+
+def schemathesis(address: str, folder: Path) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [
+            Path(sys.executable).with_name("schemathesis"), "run", address,
+            "--header", f"Authorization: Bearer {KEY}", "--checks", ",".join(CHECKS), "--max-examples", "20",
+            "--phases", "examples,coverage,fuzzing", "--request-timeout", "30", "--seed", "1", "--no-color",
+        ],
+        cwd=folder, capture_output=True, text=True, timeout=150, check=False,
+    )  # fmt: skip
