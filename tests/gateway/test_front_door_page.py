@@ -3,6 +3,7 @@
 import asyncio
 import json
 import shutil
+import signal
 import subprocess
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -66,8 +67,10 @@ async def served(server: Server, catalog: Catalog | None = None) -> AsyncIterato
     try:
         yield await there
     finally:
-        serving.cancel()
-        await asyncio.wait([serving])
+        signal.raise_signal(signal.SIGTERM)  # as it is told to stop; cut off, it would leave its listener to the loop
+        await serving
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().remove_signal_handler(number)
 
 
 @asynccontextmanager
