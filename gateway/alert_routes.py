@@ -33,7 +33,7 @@ from analysis.signatures import (
 from gateway.accesses import Accesses
 from gateway.alert_schemas import RESPONSES, body_schema
 from gateway.bodies import Budget, body_of, drained, json_of
-from gateway.doorkeeper import Caller, Doorkeeper
+from gateway.doorkeeper import WAYS_TO_SHOW_A_KEY, Caller, Doorkeeper
 from gateway.intake import Intake
 from gateway.rulebook import Rulebook, Rules
 from models.alert import Normalised
@@ -83,7 +83,7 @@ class Desk:
 
 
 def alert_routes(desk: Desk) -> APIRouter:
-    router = APIRouter(tags=["alerts"])
+    router = APIRouter(tags=["alerts"], dependencies=WAYS_TO_SHOW_A_KEY)
 
     @router.post("/webhooks/alertmanager", **_documented("alertmanager"))
     async def alertmanager(request: Request) -> Response:

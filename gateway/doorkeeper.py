@@ -10,7 +10,8 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from fastapi import HTTPException, Request
+from fastapi import HTTPException, Request, Security
+from fastapi.security import APIKeyHeader, HTTPBearer
 
 from analysis.rate_limits import Bucket, draw, full
 from gateway.rulebook import Rulebook
@@ -18,6 +19,12 @@ from models.gateway_spec import Access, RateSpec
 
 LOCAL = "local"
 """Who calls where nobody is asked: somebody on this machine."""
+
+WAYS_TO_SHOW_A_KEY = [
+    Security(HTTPBearer(auto_error=False, scheme_name="bearer")),
+    Security(APIKeyHeader(name="X-API-Key", auto_error=False, scheme_name="header")),
+]
+"""For the OpenAPI; it is `Doorkeeper.known` that looks at keys, passwords too, and has the audit log say so."""
 
 _FAILURES = RateSpec(per_second=1, burst=20)
 """Wrong keys and signatures of one address, before they are no longer looked at for a while."""

@@ -13,7 +13,7 @@ from temporalio.client import Client
 
 from gateway.accesses import Accesses, Log
 from gateway.alert_routes import Desk, alert_routes
-from gateway.doorkeeper import Doorkeeper
+from gateway.doorkeeper import WAYS_TO_SHOW_A_KEY, Doorkeeper
 from gateway.intake import Intake
 from gateway.open_incidents import OpenIncidents
 from gateway.rulebook import Rulebook
@@ -106,7 +106,7 @@ def front_door(rulebook: Rulebook, temporal: Temporal, log: Log, background: Seq
 
 
 def _key_routes(doorkeeper: Doorkeeper, accesses: Accesses) -> APIRouter:
-    router = APIRouter(tags=["keys"])
+    router = APIRouter(tags=["keys"], dependencies=WAYS_TO_SHOW_A_KEY)
 
     @router.get("/access", responses={401: {"model": Refusal}, 429: {"model": Refusal}})
     async def access(request: Request) -> Known:

@@ -15,6 +15,9 @@ from models.quantities import HostPort
 _GRACE = timedelta(seconds=5)
 """For calls under way when the server is told to stop."""
 
+_KEPT_ALIVE = timedelta(seconds=75)
+"""An idle connection; longer than callers keep theirs, as one that is closed just when it is used fails a call."""
+
 
 class _Server(uvicorn.Server):
     """Leaves signals to us: uvicorn would raise them again once it has stopped, and the exit code would not be 0."""
@@ -34,6 +37,7 @@ async def serve(app: FastAPI, host: str, port: int, listening: Callable[[HostPor
             log_level="warning",
             access_log=False,
             server_header=False,
+            timeout_keep_alive=int(_KEPT_ALIVE.total_seconds()),
             timeout_graceful_shutdown=int(_GRACE.total_seconds()),
         )
         server = _Server(config)

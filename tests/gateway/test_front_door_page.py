@@ -3,6 +3,7 @@
 import asyncio
 import json
 import shutil
+import signal
 import subprocess
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -17,6 +18,7 @@ from ruamel.yaml import YAML
 from gateway.front_door import Temporal, front_door
 from gateway.rulebook import Rulebook, Rules
 from gateway.serving import serve
+from models.catalog import Catalog
 from models.gateway_spec import GrafanaSignature
 from models.incident import Phase
 from models.quantities import HostPort
@@ -57,16 +59,18 @@ async def test_the_alerts_of_the_page_are_taken(door: Door) -> None:
 
 
 @asynccontextmanager
-async def served(server: Server) -> AsyncIterator[HostPort]:
+async def served(server: Server, catalog: Catalog | None = None) -> AsyncIterator[HostPort]:
     """The front door on a port."""
-    app = front_door(Rulebook(Rules.of(a_catalog())), Temporal(server.client), AuditLog())
+    app = front_door(Rulebook(Rules.of(catalog or a_catalog())), Temporal(server.client), AuditLog())
     there: asyncio.Future[HostPort] = asyncio.get_running_loop().create_future()
     serving = asyncio.create_task(serve(app, "127.0.0.1", 0, there.set_result))
     try:
         yield await there
     finally:
-        serving.cancel()
-        await asyncio.wait([serving])
+        signal.raise_signal(signal.SIGTERM)  # as it is told to stop; cut off, it would leave its listener to the loop
+        await serving
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().remove_signal_handler(number)
 
 
 @asynccontextmanager
