@@ -17,6 +17,9 @@ from tests.workflows.incident_harness import ADA, MINUTE, THREE_LEVELS, Room, a_
 HOUR = timedelta(hours=1)
 
 
+AFTER_THREE = THREE_LEVELS.model_copy(update={"open_after": OpenAfter(alerts=3, within=5 * MINUTE)})
+
+
 @pytest_asyncio.fixture
 async def room(test_server: Path) -> AsyncIterator[Room]:
     async with skipping_room(test_server) as room:
@@ -202,8 +205,7 @@ async def test_unsnoozed_it_pages_at_once(room: Room) -> None:
 
 
 async def test_opens_only_after_several_alerts(room: Room) -> None:
-    rules = THREE_LEVELS.model_copy(update={"open_after": OpenAfter(alerts=3, within=5 * MINUTE)})
-    case = await room.open(rules)
+    case = await room.open(AFTER_THREE)
     await case.fire()
     await case.until_phase(Phase.PENDING)
     await room.skip(4 * MINUTE)
@@ -211,9 +213,13 @@ async def test_opens_only_after_several_alerts(room: Room) -> None:
     await case.fire()
 
     await case.until_paged((1, "first"))
-    forgotten = await room.open(rules)
-    await forgotten.result()
-    assert forgotten.pages == []
+
+
+async def test_too_few_alerts_are_forgotten(room: Room) -> None:
+    case = await room.open(AFTER_THREE)
+    await case.result()
+
+    assert case.pages == []
 
 
 async def test_what_flaps_stays_open_until_it_is_quiet(room: Room) -> None:
