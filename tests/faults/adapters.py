@@ -12,7 +12,7 @@ from models.ids import ServiceRef, Version
 from models.judge_spec import MetricsSpec
 from models.traffic import Backend, TrafficSpec, TrafficSplit
 from providers.errors import ProviderError
-from providers.roles import Deployer, LeaseKeeper, MetricSource, Progress, TrafficRouter
+from providers.roles import Deployer, LeaseKeeper, MetricSource, Notifier, Progress, TrafficRouter
 from records.roles import EvidenceLog, Recorder
 from tests.faults.plan import FaultFolder
 from workers.wiring import Adapters
@@ -141,6 +141,10 @@ class FaultyAdapters:
     @property
     def metric_sources(self) -> Mapping[str, MetricSource]:
         return {name: FaultyMetrics(each, self._weather) for name, each in self._real.metric_sources.items()}
+
+    @property
+    def notifiers(self) -> Mapping[str, Notifier]:
+        return self._real.notifiers
 
     @property
     def lease_keeper(self) -> LeaseKeeper:

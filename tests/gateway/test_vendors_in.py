@@ -156,7 +156,7 @@ async def test_what_was_tampered_with_is_refused(signed_door: Door, path: str) -
 
 
 @pytest.mark.parametrize("path", ["/webhooks/sentry", "/webhooks/grafana", "/webhooks/generic/standard"])
-@pytest.mark.parametrize("age", [301, 86_400, -301])
+@pytest.mark.parametrize("age", [301, 86_400, -330])
 async def test_what_is_older_than_five_minutes_is_refused(signed_door: Door, path: str, age: int) -> None:
     body = CASES[path][0](a_service_name())
     answer = await send(signed_door, path, body, at=time.time() - age)

@@ -45,7 +45,7 @@ async def test_a_bare_workflow_has_as_many_activities_as_a_rollout(stand: Stand,
     for size in rates.sizes:
         assert size.events <= EVENTS_AT_MOST
         queues = Counter(call.queue for call in size.calls)
-        assert set(queues) == set(TaskQueue) - {TaskQueue.ROLLOUTS}
+        assert set(queues) == {TaskQueue.DEPLOYS, TaskQueue.TRAFFIC, TaskQueue.GUARDS, TaskQueue.RECORDS}
         assert queues[TaskQueue.GUARDS] == 2, "the guard is asked and told"
     assert await _scheduled(await Client.connect(address)) == rates.bare_calls
 

@@ -217,6 +217,7 @@ async def test_opens_only_after_several_alerts(room: Room) -> None:
 
 async def test_too_few_alerts_are_forgotten(room: Room) -> None:
     case = await room.open(AFTER_THREE)
+    await case.until_phase(Phase.PENDING)
     await case.result()
 
     assert case.pages == []
