@@ -11,11 +11,11 @@ from fastapi.middleware.cors import CORSMiddleware
 from fastapi.middleware.trustedhost import TrustedHostMiddleware
 from temporalio.client import Client
 
+from activities.intake import Intake
+from activities.open_incidents import OpenIncidents
 from gateway.accesses import Accesses, Log
 from gateway.alert_routes import Desk, alert_routes
 from gateway.doorkeeper import WAYS_TO_SHOW_A_KEY, Doorkeeper
-from gateway.intake import Intake
-from gateway.open_incidents import OpenIncidents
 from gateway.rulebook import Rulebook
 from models.base import Payload
 from models.front_door import Refusal

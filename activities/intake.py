@@ -10,18 +10,16 @@ from temporalio.client import Client
 from temporalio.common import SearchAttributeKey, SearchAttributePair, TypedSearchAttributes
 from temporalio.service import RPCError, RPCStatusCode
 
-from analysis.placing import Placed, Surroundings, ToSend, by_incident, place
+from activities.open_incidents import OpenIncidents
+from activities.suppressions import Suppressions
+from analysis.placing import Placed, Routing, Surroundings, ToSend, by_incident, place
 from analysis.storm import umbrella
-from gateway.open_incidents import OpenIncidents
-from gateway.suppressions import Suppressions
 from models.alert import Alert, AlertStatus, Normalised, Suppressed, SuppressedBy
-from models.catalog import Catalog
 from models.front_door import AlertsAnswer, NotTaken, OpensNothing, TakenBy
 from models.ids import IncidentRef, ServiceRef, incident_id
 from models.incident import AlertSignal, IncidentRequest, Phase
 from models.record import AuditEntry
-from models.temporal_names import IncidentSignal, SearchAttribute, TaskQueue
-from workflows.incident import Incident
+from models.temporal_names import INCIDENT_WORKFLOW, IncidentSignal, SearchAttribute, TaskQueue
 
 AT_ONCE = 64
 """Calls to Temporal. It serves as many at its full pace, and more would only wait there."""
@@ -53,16 +51,19 @@ class _Outcome:
 
 
 class Intake:
-    def __init__(self, around: OpenIncidents) -> None:
+    """`here` is what takes alerts in, for the audit log."""
+
+    def __init__(self, around: OpenIncidents, here: str = "gateway") -> None:
         self._around = around
+        self._here = here
         self._turns = asyncio.Semaphore(AT_ONCE)
         self._suppressions = Suppressions(RPC_TIMEOUT)
 
     async def take(
-        self, client: Client | None, catalog: Catalog, found: Normalised, *, request: str, who: str
+        self, client: Client | None, routing: Routing, found: Normalised, *, request: str, who: str
     ) -> AlertsAnswer:
         """All alerts of one request: each incident's in one signal, incidents in parallel. Raises nothing."""
-        groups, suppressed = self._placed(found.alerts, catalog, request)
+        groups, suppressed = self._placed(found.alerts, routing, request)
         outcome = _Outcome(suppressed=suppressed)
         of_each: dict[IncidentRef, list[ToSend]] = {}
         for group in groups:
@@ -80,7 +81,7 @@ class Intake:
         )
 
     def _placed(
-        self, alerts: Iterable[Alert], catalog: Catalog, request: str
+        self, alerts: Iterable[Alert], routing: Routing, request: str
     ) -> tuple[tuple[ToSend, ...], list[Suppressed]]:
         met: dict[str, _Meeting] = {}
         placed: list[Placed] = []
@@ -88,10 +89,10 @@ class Intake:
         for alert in alerts:
             if alert.environment not in met:
                 met[alert.environment] = _Meeting(
-                    self._around.around(alert.environment, catalog.incidents.storm.within)
+                    self._around.around(alert.environment, routing.incidents.storm.within)
                 )
             meeting = met[alert.environment]
-            where = place(alert, catalog, meeting.around)
+            where = place(alert, routing, meeting.around)
             if isinstance(where, Suppressed):
                 suppressed.append(where)
                 continue
@@ -103,7 +104,7 @@ class Intake:
             if alert.status is AlertStatus.CLEARED and self._around.is_open(storm) and where.ref != storm:
                 # It may have fired into the storm's own incident, which cannot end otherwise.
                 placed.append(Placed(alert, storm, where.severity, umbrella=True))
-        return by_incident(placed, catalog.incidents, request), suppressed
+        return by_incident(placed, routing.incidents, request), suppressed
 
     async def _send_in_order(self, client: Client | None, groups: Sequence[ToSend], outcome: _Outcome) -> None:
         """All that one incident is told; what clears may be what fires before it."""
@@ -175,7 +176,7 @@ class Intake:
                     who=who,
                     what=f"alert {each.alert.status}",
                     ref=ServiceRef(environment=each.alert.environment, service=each.alert.service),
-                    from_where=f"gateway@{socket.gethostname()}",
+                    from_where=f"{self._here}@{socket.gethostname()}",
                     outcome="suppressed",
                     why=each.why[:500],
                     note=each.alert.title,
@@ -205,7 +206,7 @@ async def signal_with_start(client: Client, request: IncidentRequest, signal: Al
         SearchAttribute.PHASE: str(Phase.PENDING if pending else Phase.TRIGGERED),
     }
     await client.start_workflow(
-        Incident.run,
+        INCIDENT_WORKFLOW,
         request,
         id=incident_id(request.ref),
         task_queue=TaskQueue.INCIDENTS,
@@ -225,4 +226,4 @@ def _nothing_open(alert: Alert) -> Suppressed:
 
 
 def _said(each: Suppressed) -> OpensNothing:
-    return OpensNothing(title=each.alert.title, by=each.by, why=each.why)
+    return OpensNothing(title=each.alert.title, by=each.by, why=each.why, key=each.alert.dedupe_key)
