@@ -14,6 +14,7 @@ from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
+from activities.search_attributes import of_incident
 from analysis.dedupe import dedupe_key
 from analysis.incident_view import headline
 from analysis.placing import rules_of
@@ -150,6 +151,7 @@ async def _start(session: Session, request: IncidentRequest) -> None:
             task_queue=TaskQueue.INCIDENTS,
             id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
             static_summary=f"{request.severity} {request.ref.service}: {request.title}"[:200],
+            search_attributes=of_incident(request),
             rpc_timeout=PATIENCE,
         )
     except WorkflowAlreadyStartedError as error:

@@ -11,9 +11,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 from temporalio.client import Client, WorkflowExecutionDescription, WorkflowQueryFailedError
-from temporalio.common import SearchAttributeKey, SearchAttributePair, TypedSearchAttributes
 from temporalio.service import RPCError, RPCStatusCode
 
+from activities.search_attributes import keywords
 from analysis.rule_view import alert_line, condition, found_text, state_of
 from models.alert_rules import AlertState, ReviseRules, RuleSet, RulesState, RuleStanding
 from models.ids import Name, ServiceRef, parse_rules_id, rules_id
@@ -155,9 +155,7 @@ async def begin(client: Client, rules: RuleSet, *, by: str) -> None:
         start_signal=RulesSignal.REVISE,
         start_signal_args=[ReviseRules(rules=rules, by=by)],
         static_summary=f"alert rules of {ref.service} in {ref.environment}",
-        search_attributes=TypedSearchAttributes(
-            [SearchAttributePair(SearchAttributeKey.for_keyword(key), value) for key, value in attributes.items()]
-        ),
+        search_attributes=keywords(attributes),
         rpc_timeout=PATIENCE,
     )
 

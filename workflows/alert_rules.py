@@ -1,6 +1,7 @@
 """A set of alert rules, evaluated for as long as the catalog has it."""
 
 import asyncio
+from contextlib import suppress
 
 from temporalio import workflow
 from temporalio.exceptions import ActivityError
@@ -27,20 +28,10 @@ class AlertRules:
 
     @workflow.run
     async def run(self, state: RulesState) -> None:
-        while True:
-            try:
-                await self._go_on()
-            except asyncio.CancelledError:
-                # Cancelled, it would forget what fires. Who wants it to end removes the rules, or terminates it.
-                workflow.logger.warning("A cancel is not heard; `holdfast rules remove` ends it")
-                continue
-            if self._is_over():
-                return
-            workflow.continue_as_new(self._state)
-
-    async def _go_on(self) -> None:
         """Until the rules are removed and all is sent, or the run is full."""
-        while not self._is_over() and not self._run_is_full():
+        while not self._is_over():
+            if self._run_is_full():
+                workflow.continue_as_new(self._state)
             self._heed()
             self._show()
             if self._state.outbox:
@@ -66,11 +57,11 @@ class AlertRules:
         asked = WatchRules(rules=self._state.rules, standing=self._state.standing)
         summary = f"evaluate {len(asked.rules.rules)} alert rules of {asked.rules.ref.service}"
         watching = workflow.start_activity_method(RuleWatch.watch, asked, **on(TaskQueue.TRAFFIC, EVALUATE, summary))
-        try:
+        with suppress(asyncio.CancelledError):
+            # Cancelled, it would forget what fires. Who wants it to end removes the rules, or terminates it.
             await workflow.wait_condition(lambda: watching.done() or bool(self._orders))
-        finally:
-            if not watching.done():
-                watching.cancel()
+        if not watching.done():
+            watching.cancel()
         try:
             watched: RulesWatched = await watching
         except ActivityError:
@@ -81,9 +72,13 @@ class AlertRules:
     async def _send(self) -> None:
         batch = self._state.outbox[0]
         summary = f"{len(batch.alerts)} alerts of {batch.set.service}"
-        sent = await workflow.execute_activity_method(
-            AlertDelivery.deliver, batch, **on(TaskQueue.INCIDENTS, SEND_ALERTS, summary)
-        )
+        try:
+            sent = await workflow.execute_activity_method(
+                AlertDelivery.deliver, batch, **on(TaskQueue.INCIDENTS, SEND_ALERTS, summary)
+            )
+        except ActivityError:
+            # Cut off by a cancel, which is not heard: it is sent again, under its name.
+            return
         self._state = with_sent(self._state, sent, workflow.now())
 
     def _batch(self) -> str:

@@ -4,22 +4,16 @@ from temporalio import workflow
 from temporalio.common import SearchAttributeKey
 
 with workflow.unsafe.imports_passed_through():
+    from activities.search_attributes import incident_words
     from models.incident import IncidentState
-    from models.temporal_names import SearchAttribute
 
 
 def show(state: IncidentState) -> None:
     """Each change is an event, so only what differs from what is shown is set."""
-    wanted = {
-        SearchAttribute.SERVICE: state.ref.service,
-        SearchAttribute.ENVIRONMENT: state.ref.environment,
-        SearchAttribute.SEVERITY: str(state.severity),
-        SearchAttribute.PHASE: str(state.phase),
-    }
     shown = workflow.info().typed_search_attributes
     changes = [
         key.value_set(value)
-        for name, value in wanted.items()
+        for name, value in incident_words(state.ref, state.severity, state.phase).items()
         if shown.get(key := SearchAttributeKey.for_keyword(name)) != value
     ]
     if changes:
