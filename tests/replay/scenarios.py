@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
-from temporalio.client import Client, WorkflowHandle
+from temporalio.client import WorkflowHandle
 
 from models.guard import LeaseKind, LeaseOutcome
 from models.incident import IncidentOutcome, IncidentRules, Snooze
@@ -12,7 +12,6 @@ from models.rollout import Phase, RolloutRequest
 from models.severity import Severity
 from models.temporal_names import IncidentSignal
 from models.traffic import TrafficSplit
-from runtime.plugin import holdfast_plugin
 from tests.analysis.incident_factories import an_alert
 from tests.analysis.rule_factories import a_rule
 from tests.factories import (
@@ -233,9 +232,7 @@ class RulesScenario:
         self._script, self._events_per_run = script, events_per_run
 
     async def play(self, bench: Bench) -> WorkflowHandle[AlertRules, None]:
-        # A client of its own, as a client has one worker of a queue, and the bench has that of traffic.
-        client = await Client.connect(bench.client.service_client.config.target_host, plugins=[holdfast_plugin()])
-        async with ruled_service(client) as shop:
+        async with ruled_service(bench.client, bench.rule_source) as shop:
             await shop.begin_with(events_per_run=self._events_per_run)
             first = (await shop.handle.describe()).run_id
             await self._script(shop)

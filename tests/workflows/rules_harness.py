@@ -1,7 +1,7 @@
 """Sets of alert rules on a server, with a source that finds what a test says."""
 
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 
@@ -75,26 +75,22 @@ class RuledService:
 
 
 @asynccontextmanager
-async def ruled_service(client: Client) -> AsyncIterator[RuledService]:
-    """With workers of its queues, which stop before it is left."""
-    source, delivery = FakeWatch(), FakeDelivery()
+async def ruled_service(client: Client, served: FakeWatch | None = None) -> AsyncIterator[RuledService]:
+    """With workers of its queues, which stop before it is left. `served` is a source that has a worker already."""
+    delivery = FakeDelivery()
     async with AsyncExitStack() as workers:
-        for worker in rule_workers(client, source.watch, delivery.deliver):
-            await workers.enter_async_context(worker)
+        await workers.enter_async_context(
+            Worker(client, task_queue=TaskQueue.INCIDENTS, workflows=[AlertRules], activities=[delivery.deliver])
+        )
+        source = served or FakeWatch()
+        if served is None:
+            await workers.enter_async_context(
+                Worker(
+                    client,
+                    task_queue=TaskQueue.TRAFFIC,
+                    activities=[source.watch],
+                    max_heartbeat_throttle_interval=timedelta(milliseconds=100),
+                    default_heartbeat_throttle_interval=timedelta(milliseconds=100),
+                )
+            )
         yield RuledService(client, source, delivery)
-
-
-def rule_workers(
-    client: Client, watch: Callable[..., Awaitable[object]], deliver: Callable[..., Awaitable[object]]
-) -> tuple[Worker, Worker]:
-    throttle = timedelta(milliseconds=100)
-    return (
-        Worker(client, task_queue=TaskQueue.INCIDENTS, workflows=[AlertRules], activities=[deliver]),
-        Worker(
-            client,
-            task_queue=TaskQueue.TRAFFIC,
-            activities=[watch],
-            max_heartbeat_throttle_interval=throttle,
-            default_heartbeat_throttle_interval=throttle,
-        ),
-    )
