@@ -21,13 +21,15 @@ async def heartbeating(said: str | Payload = "") -> AsyncIterator[Callable[[str]
         said = text
         activity.heartbeat(said)
 
-    # A timer, not a task: a watch opens such a block at every look.
+    next_beat: asyncio.TimerHandle
+
     def beat() -> None:
         nonlocal next_beat
-        next_beat = loop.call_later(BEAT.total_seconds(), beat)
         activity.heartbeat(said)
+        next_beat = loop.call_later(BEAT.total_seconds(), beat)
 
     loop = asyncio.get_running_loop()
+    # A timer, not a task: a watch opens such a block at every look.
     next_beat = loop.call_later(BEAT.total_seconds(), beat)
     try:
         yield say

@@ -55,7 +55,7 @@ class TrafficActivities:
         self._keeper = keeper
         self._evidence_log = evidence_log
         self._still_wanted = still_wanted
-        self._watches = 0
+        self._under_way = 0
 
     @property
     def registered(self) -> list[Callable[..., Any]]:
@@ -107,7 +107,7 @@ class TrafficActivities:
         The progress travels in the heartbeat: a worker that takes over goes on from there, and people who watch
         read it, without one event in the workflow's history.
         """
-        self._watches += 1
+        self._under_way += 1
         stopping = asyncio.ensure_future(activity.wait_for_worker_shutdown())
         try:
             watching = self._watch(watch, stopping)
@@ -116,7 +116,7 @@ class TrafficActivities:
             return await while_renewed(watching, self._keeper, watch.lease, self._still_wanted)
         finally:
             stopping.cancel()
-            self._watches -= 1
+            self._under_way -= 1
 
     async def _watch(self, watch: Watch, stopping: asyncio.Future[None]) -> Verdict:
         source = self._metric_sources[watch.metrics.provider]
@@ -148,7 +148,7 @@ class TrafficActivities:
             await _until(due, stopping, canary)
 
     def _beat_every(self) -> float:
-        return min(self._watches / BEATS_A_SECOND, LONGEST_WITHOUT_BEAT.total_seconds())
+        return min(self._under_way / BEATS_A_SECOND, LONGEST_WITHOUT_BEAT.total_seconds())
 
     async def _look_at_instances(self, watch: Watch, canary: CanaryWatch) -> None:
         if watch.deploy is None:
