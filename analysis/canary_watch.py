@@ -37,7 +37,9 @@ class CanaryWatch:
     def looked(self, instances: Instances) -> None:
         """Account for one look at the service's instances, to be done before the reading of the same moment."""
         crashes, watch = self.progress.crashes, self._watch
-        self._update(crashes=looked(crashes, instances, candidate=watch.candidate, stable=watch.stable, at=self._at))
+        spec = watch.judge.crash_loop
+        after = looked(crashes, instances, spec, candidate=watch.candidate, stable=watch.stable, at=self._at)
+        self._update(crashes=after)
 
     def saw(
         self, snapshot: MetricSnapshot, measured: Mapping[str, Measured] | None = None, *, elapsed: timedelta
