@@ -24,6 +24,8 @@ class Verb(StrEnum):
     ROLLBACK = "rollback"
     FREEZE = "freeze"
     UNFREEZE = "unfreeze"
+    SILENCE = "silence"
+    EXPIRE = "expire silence"
 
 
 ACCEPTED = "accepted"
