@@ -1,8 +1,6 @@
 """`holdfast silence`, against silences that a real server keeps."""
 
-import asyncio
 import json
-import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,8 +13,7 @@ from temporalio.worker import Worker
 
 from models.quantities import HostPort
 from models.temporal_names import TaskQueue
-from tests.starters.test_guard import Said
-from tests.whole.platform import environment
+from tests.starters.command_line import Said, said_by
 from tests.workers.dev_server import free_port, running_temporal
 from tests.workflows.guard_harness import connected
 from tests.workflows.silences_harness import Quiet
@@ -40,13 +37,7 @@ class CommandLine:
     quiet: Quiet
 
     async def __call__(self, *words: str) -> Said:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "starters.main", "silence", *words, "--catalog", str(self.folder / "holdfast.yaml"),
-            env=environment(self.folder, HOLDFAST_TEMPORAL_ADDRESS=self.address, TZ="UTC"),
-            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-        )  # fmt: skip
-        out, err = await process.communicate()
-        return Said(process.returncode or 0, out.decode(), err.decode())
+        return await said_by(self.folder, self.address, "silence", *words)
 
     async def added(self, *words: str) -> Any:
         said = await self("add", *words, "--json")
