@@ -12,11 +12,12 @@ from temporalio.client import Client
 from temporalio.exceptions import ApplicationError
 
 from activities.intake import Intake
+from activities.known_silences import KnownSilences
 from activities.open_incidents import LOOK_EVERY, OpenIncidents
 from activities.rule_looks import RuleLooks, due_rules
 from analysis.rule_evaluation import Unread, evaluated, next_due
 from models.alert import Normalised
-from models.alert_rules import AlertsSent, AlertsToSend, RuleStanding, RulesWatched, WatchRules
+from models.alert_rules import AlertRouting, AlertsSent, AlertsToSend, RuleStanding, RulesWatched, WatchRules
 from providers.roles import MetricSource, SeriesSource, TrafficRouter
 
 HAND_OVER_DELAY = timedelta(milliseconds=100)
@@ -89,8 +90,8 @@ class AlertDelivery:
 
     def __init__(self, client: Callable[[], Client] = activity.client) -> None:
         self._client = client
-        self._around = OpenIncidents()
-        self._intake = Intake(self._around, here="rules")
+        self._around, self._silences = OpenIncidents(), KnownSilences()
+        self._intake = Intake(self._around, self._silences, here="rules")
         self._looked_at = float("-inf")
 
     @property
@@ -100,7 +101,7 @@ class AlertDelivery:
     @activity.defn(name="rules.deliver")
     async def deliver(self, asked: AlertsToSend) -> AlertsSent:
         client = self._client()
-        await self._look_around(client, asked.routing.incidents.storm.within)
+        await self._look_around(client, asked.routing)
         answer = await self._intake.take(
             client, asked.routing, Normalised(alerts=asked.alerts), request=asked.request, who=f"rules of {asked.set}"
         )
@@ -108,11 +109,12 @@ class AlertDelivery:
             raise ApplicationError("; ".join(dict.fromkeys(each.why for each in answer.failed)), type="NotTaken")
         return AlertsSent(suppressed={each.key: each.why for each in answer.suppressed})
 
-    async def _look_around(self, client: Client, within: timedelta) -> None:
+    async def _look_around(self, client: Client, routing: AlertRouting) -> None:
+        await self._silences.look(client, routing.environment)
         now = time.monotonic()
         if now - self._looked_at >= LOOK_EVERY.total_seconds():
             self._looked_at = now
-            await self._around.look(client, within)
+            await self._around.look(client, routing.incidents.storm.within)
 
 
 async def _until(moment: datetime) -> None:

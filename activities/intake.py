@@ -9,6 +9,7 @@ from datetime import timedelta
 from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
+from activities.known_silences import KnownSilences
 from activities.open_incidents import OpenIncidents
 from activities.search_attributes import of_incident
 from activities.suppressions import Suppressions
@@ -18,6 +19,7 @@ from models.alert import Alert, AlertStatus, Normalised, Suppressed, SuppressedB
 from models.front_door import AlertsAnswer, NotTaken, OpensNothing, TakenBy
 from models.ids import IncidentRef, ServiceRef, incident_id
 from models.incident import AlertSignal, IncidentRequest
+from models.incident_spec import Silence
 from models.record import AuditEntry
 from models.temporal_names import INCIDENT_WORKFLOW, IncidentSignal, TaskQueue
 
@@ -34,9 +36,9 @@ NO_ANSWER = "Temporal did not answer in time"
 class _Meeting:
     """What the alerts of one request meet in an environment, those of its own before them included."""
 
-    def __init__(self, around: Surroundings) -> None:
+    def __init__(self, around: Surroundings, silences: Sequence[Silence]) -> None:
         self.known, self._opened = dict.fromkeys(around.open_incidents), list(around.opened)
-        self.around = Surroundings(now=around.now, open_incidents=self.known, opened=self._opened)
+        self.around = Surroundings(now=around.now, open_incidents=self.known, opened=self._opened, silences=silences)
 
     def begins(self, ref: IncidentRef) -> None:
         self.known[ref] = None
@@ -53,8 +55,8 @@ class _Outcome:
 class Intake:
     """`here` is what takes alerts in, for the audit log."""
 
-    def __init__(self, around: OpenIncidents, here: str = "gateway") -> None:
-        self._around = around
+    def __init__(self, around: OpenIncidents, silences: KnownSilences, here: str = "gateway") -> None:
+        self._around, self._silences = around, silences
         self._here = here
         self._turns = asyncio.Semaphore(AT_ONCE)
         self._suppressions = Suppressions(RPC_TIMEOUT)
@@ -84,13 +86,13 @@ class Intake:
         self, alerts: Iterable[Alert], routing: Routing, request: str
     ) -> tuple[tuple[ToSend, ...], list[Suppressed]]:
         met: dict[str, _Meeting] = {}
+        silences = self._silences.in_force()
         placed: list[Placed] = []
         suppressed: list[Suppressed] = []
         for alert in alerts:
             if alert.environment not in met:
-                met[alert.environment] = _Meeting(
-                    self._around.around(alert.environment, routing.incidents.storm.within)
-                )
+                around = self._around.around(alert.environment, routing.incidents.storm.within)
+                met[alert.environment] = _Meeting(around, silences)
             meeting = met[alert.environment]
             where = place(alert, routing, meeting.around)
             if isinstance(where, Suppressed):

@@ -32,6 +32,7 @@ from starters import (
     records,
     rules,
     setup,
+    silence,
     status,
     up,
     worker,
@@ -82,6 +83,7 @@ app.add_typer(records.app, name="records")
 app.add_typer(guard.app, name="guard")
 app.add_typer(incident.app, name="incident")
 app.add_typer(rules.app, name="rules")
+app.add_typer(silence.app, name="silence")
 app.add_typer(judge.app, name="judge")
 app.command("worker")(worker.worker)
 app.add_typer(workers.app, name="workers")

@@ -19,6 +19,7 @@ from workflows.incident import Incident
 from workflows.recording import Recording
 from workflows.rollout import Rollout
 from workflows.service_guard import ServiceGuard
+from workflows.silences import Silences
 
 Activities = Sequence[Callable[..., Any]]
 
@@ -93,7 +94,7 @@ GROUPS = (
         queue=TaskQueue.INCIDENTS,
         why="Decisions, and alerts of rules on their way to incidents: calls of milliseconds to Temporal, a set's one "
         "at a time. Many incidents may wait for people for days, and a storm brings each of them many alerts.",
-        workflows=(Incident, AlertRules),
+        workflows=(Incident, Silences, AlertRules),
         activities=lambda _: AlertDelivery().registered,
         concurrent_activities=20,
         concurrent_workflow_tasks=8,
