@@ -1,9 +1,7 @@
 """`holdfast rules apply`, `list`, `show` and `remove`: what is evaluated."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import timedelta
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
@@ -13,32 +11,21 @@ from rich.text import Text
 from temporalio.client import Client, WorkflowExecutionDescription, WorkflowQueryFailedError
 from temporalio.service import RPCError, RPCStatusCode
 
-from activities.search_attributes import keywords
 from analysis.rule_view import alert_line, condition, found_text, state_of
-from models.alert_rules import AlertState, ReviseRules, RuleSet, RulesState, RuleStanding
-from models.ids import Name, ServiceRef, parse_rules_id, rules_id
-from models.temporal_names import ALERT_RULES_WORKFLOW, RulesSignal, SearchAttribute, TaskQueue
+from models.alert_rules import AlertState, RuleSet, RulesState, RuleStanding
+from models.ids import Name, ServiceRef, rules_id
 from runtime.catalog_file import CatalogError
 from starters.exits import CommandError, Exit
 from starters.options import CatalogOption, JsonOption
 from starters.output import print_json
+from starters.rule_applying import PATIENCE, Applied, apply_rules, evaluated, remove_rules
 from starters.rule_sets import sets_of
 from starters.session import Session, who
 from workflows.alert_rules import AlertRules
 
-PATIENCE = timedelta(seconds=10)
-
 app = typer.Typer()
 
 SetArgument = Annotated[str, typer.Argument(metavar="NAME", help="a service, or a set of rule files under alerts")]
-
-
-@dataclass(frozen=True)
-class Applied:
-    """By name: what was said to Temporal about it."""
-
-    evaluated: Mapping[Name, int]
-    removed: tuple[Name, ...]
 
 
 @app.command()
@@ -73,7 +60,7 @@ def list_sets(catalog: CatalogOption = None, as_json: JsonOption = False) -> Non
 
     async def look() -> list[RulesState]:
         client = await session.client()
-        return [await _state(client, ref) async for ref in _evaluated(client, environment)]
+        return [await _state(client, ref) async for ref in evaluated(client, environment)]
 
     found = sorted(asyncio.run(look()), key=lambda state: state.rules.ref.service)
     if as_json:
@@ -124,7 +111,7 @@ def remove(name: SetArgument, catalog: CatalogOption = None, as_json: JsonOption
     ref = ServiceRef(environment=session.catalog().environment, service=name)
 
     async def give() -> bool:
-        return await _remove(await session.client(), ref, by=who())
+        return await remove_rules(await session.client(), ref, by=who())
 
     if not asyncio.run(give()):
         raise CommandError(_not_evaluated(ref), Exit.REFUSED)
@@ -132,53 +119,6 @@ def remove(name: SetArgument, catalog: CatalogOption = None, as_json: JsonOption
         print_json({"removed": [name]})
     else:
         typer.echo(f"{name}: not evaluated any more; what fires is cleared")
-
-
-async def apply_rules(client: Client, environment: Name, sets: Mapping[Name, RuleSet], *, by: str) -> Applied:
-    """Raises RPCError."""
-    for rules in sets.values():
-        await begin(client, rules, by=by)
-    gone = [ref async for ref in _evaluated(client, environment) if ref.service not in sets]
-    removed = [ref.service for ref in gone if await _remove(client, ref, by=by)]
-    return Applied({name: len(rules.rules) for name, rules in sets.items()}, tuple(sorted(removed)))
-
-
-async def begin(client: Client, rules: RuleSet, *, by: str) -> None:
-    """Evaluate a set by these rules from now on, whether it was evaluated before or not. Raises RPCError."""
-    ref = rules.ref
-    attributes = {SearchAttribute.SERVICE: ref.service, SearchAttribute.ENVIRONMENT: ref.environment}
-    await client.start_workflow(
-        AlertRules.run,
-        RulesState(rules=rules, revised_by=by),
-        id=rules_id(ref),
-        task_queue=TaskQueue.INCIDENTS,
-        start_signal=RulesSignal.REVISE,
-        start_signal_args=[ReviseRules(rules=rules, by=by)],
-        static_summary=f"alert rules of {ref.service} in {ref.environment}",
-        search_attributes=keywords(attributes),
-        rpc_timeout=PATIENCE,
-    )
-
-
-async def _remove(client: Client, ref: ServiceRef, *, by: str) -> bool:
-    """Whether there was something to remove."""
-    handle = client.get_workflow_handle(rules_id(ref))
-    try:
-        await handle.signal(RulesSignal.REVISE, ReviseRules(by=by), rpc_timeout=PATIENCE)
-    except RPCError as error:
-        if error.status is RPCStatusCode.NOT_FOUND:
-            return False
-        raise
-    return True
-
-
-async def _evaluated(client: Client, environment: Name) -> AsyncIterator[ServiceRef]:
-    query = (
-        f"WorkflowType = '{ALERT_RULES_WORKFLOW}' AND ExecutionStatus = 'Running' "
-        f"AND {SearchAttribute.ENVIRONMENT} = '{environment}'"
-    )
-    async for found in client.list_workflows(query, rpc_timeout=PATIENCE):
-        yield parse_rules_id(found.id)
 
 
 async def _state(client: Client, ref: ServiceRef) -> RulesState:

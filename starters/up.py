@@ -26,7 +26,7 @@ from runtime.keyring import load_keyring
 from runtime.settings import Settings, SettingsError, load_settings
 from starters.exits import CommandError, Exit
 from starters.options import CatalogOption
-from starters.rule_orders import apply_rules
+from starters.rule_applying import apply_rules
 from starters.rule_sets import sets_of
 from workers.wiring import halt_instances, restore_instances
 

@@ -19,7 +19,7 @@ from models.incident import IncidentState, Phase
 from models.temporal_names import RulesSignal
 from runtime.plugin import holdfast_plugin
 from starters.handles import incident_called
-from starters.rule_orders import begin
+from starters.rule_applying import begin
 from tests.analysis.rule_factories import a_file_set, a_promql_rule
 from tests.crash.plan import CrashFolder, Death, Moment
 from tests.providers.json_server import Asked, JsonServer, Reply, json_server, of_json

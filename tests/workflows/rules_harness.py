@@ -11,7 +11,7 @@ from temporalio.worker import Worker
 from models.alert_rules import AlertRule, ReviseRules, RuleSet, RulesState
 from models.ids import ServiceRef, rules_id
 from models.temporal_names import RulesSignal, TaskQueue
-from starters.rule_orders import begin
+from starters.rule_applying import begin
 from tests.analysis.rule_factories import a_rule, a_set
 from tests.workflows.fake_source import FakeDelivery, FakeWatch
 from tests.workflows.harness import until
