@@ -12,6 +12,13 @@ from rich.text import Text
 from temporalio.client import Client
 from temporalio.service import RPCError
 
+from activities.silence_board import (
+    SilenceRefusedError,
+    SilencesUnansweredError,
+    new_silence_id,
+    order_silences,
+    read_silences,
+)
 from analysis.silences import concerns, shown, shown_of_catalog, spec_of
 from models.calendar_words import parse_moment
 from models.catalog import Catalog
@@ -21,13 +28,6 @@ from models.mistakes import MistakeError
 from models.quantities import parse_duration
 from models.record import Verb
 from models.silences import AddSilence, ExpireSilence, KeptSilence, SilenceShown, SilenceWords, Standing
-from runtime.silences import (
-    SilenceRefusedError,
-    SilencesUnansweredError,
-    new_silence_id,
-    order_silences,
-    read_silences,
-)
 from starters.exits import CommandError, Exit
 from starters.options import CatalogOption, JsonOption, NoteOption
 from starters.output import print_json
