@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 from pydantic import ValidationError
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 from temporalio.client import Client
 from temporalio.service import RPCError
@@ -108,7 +108,8 @@ def list_silences(
     if as_json:
         print_json({"silences": [each.model_dump(mode="json") for each in found]})
         return
-    table = Table("silence", "stands", "matches", "when", "by", "why", box=None, header_style="dim")
+    name = Column("silence", no_wrap=True)  # it is to be copied
+    table = Table(name, "stands", "matches", "when", "by", "why", box=None, header_style="dim")
     for each in found:
         cells = (each.id, each.standing, ", ".join(each.match), _when(each), each.by, each.reason)
         table.add_row(*(Text(cell) for cell in cells))
