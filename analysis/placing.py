@@ -16,7 +16,7 @@ from models.alert import Alert, AlertStatus, Suppressed
 from models.catalog import Catalog
 from models.ids import IncidentRef
 from models.incident import AlertSignal, EscalationLevel, IncidentRequest, IncidentRules
-from models.incident_spec import DEFAULT_POLICY, IncidentsSpec, OpenAfter
+from models.incident_spec import DEFAULT_POLICY, IncidentsSpec, OpenAfter, Silence
 from models.notification import NotifyTarget
 from models.severity import Severity
 
@@ -33,12 +33,13 @@ class Surroundings:
     """What is known beside the catalog when an alert comes in.
 
     `open_incidents` are those that are triggered or acknowledged, a mapping or a set where they are many; `opened` is
-    when the last new ones began.
+    when the last new ones began; `silences` are those that are in force beside the catalog's.
     """
 
     now: datetime
     open_incidents: Collection[IncidentRef] = ()
     opened: Sequence[datetime] = ()
+    silences: Sequence[Silence] = ()
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,8 @@ def place(alert: Alert, catalog: Catalog, around: Surroundings) -> Placed | Supp
     if alert.status is AlertStatus.CLEARED or ref in around.open_incidents:
         return placed
     depends_on = {name: service.depends_on for name, service in catalog.services.items()}
-    suppressed = silenced(alert, spec.silences, around.now) or inhibited(alert, depends_on, around.open_incidents)
+    silences = (*spec.silences, *around.silences)
+    suppressed = silenced(alert, silences, around.now) or inhibited(alert, depends_on, around.open_incidents)
     if suppressed:
         return suppressed
     if storms(around.opened, spec.storm, around.now):

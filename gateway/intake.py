@@ -11,6 +11,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from analysis.placing import Placed, Surroundings, ToSend, by_incident, place
 from analysis.storm import umbrella
+from gateway.known_silences import KnownSilences
 from gateway.open_incidents import OpenIncidents
 from gateway.suppressions import Suppressions
 from models.alert import Alert, AlertStatus, Normalised, Suppressed, SuppressedBy
@@ -18,6 +19,7 @@ from models.catalog import Catalog
 from models.front_door import AlertsAnswer, NotTaken, OpensNothing, TakenBy
 from models.ids import IncidentRef, ServiceRef, incident_id
 from models.incident import AlertSignal, IncidentRequest
+from models.incident_spec import Silence
 from models.record import AuditEntry
 from models.temporal_names import IncidentSignal, TaskQueue
 from workflows.incident import Incident
@@ -36,9 +38,9 @@ NO_ANSWER = "Temporal did not answer in time"
 class _Meeting:
     """What the alerts of one request meet in an environment, those of its own before them included."""
 
-    def __init__(self, around: Surroundings) -> None:
+    def __init__(self, around: Surroundings, silences: Sequence[Silence]) -> None:
         self.known, self._opened = dict.fromkeys(around.open_incidents), list(around.opened)
-        self.around = Surroundings(now=around.now, open_incidents=self.known, opened=self._opened)
+        self.around = Surroundings(now=around.now, open_incidents=self.known, opened=self._opened, silences=silences)
 
     def begins(self, ref: IncidentRef) -> None:
         self.known[ref] = None
@@ -53,8 +55,8 @@ class _Outcome:
 
 
 class Intake:
-    def __init__(self, around: OpenIncidents) -> None:
-        self._around = around
+    def __init__(self, around: OpenIncidents, silences: KnownSilences) -> None:
+        self._around, self._silences = around, silences
         self._turns = asyncio.Semaphore(AT_ONCE)
         self._suppressions = Suppressions(RPC_TIMEOUT)
 
@@ -83,13 +85,13 @@ class Intake:
         self, alerts: Iterable[Alert], catalog: Catalog, request: str
     ) -> tuple[tuple[ToSend, ...], list[Suppressed]]:
         met: dict[str, _Meeting] = {}
+        silences = self._silences.in_force()
         placed: list[Placed] = []
         suppressed: list[Suppressed] = []
         for alert in alerts:
             if alert.environment not in met:
-                met[alert.environment] = _Meeting(
-                    self._around.around(alert.environment, catalog.incidents.storm.within)
-                )
+                around = self._around.around(alert.environment, catalog.incidents.storm.within)
+                met[alert.environment] = _Meeting(around, silences)
             meeting = met[alert.environment]
             where = place(alert, catalog, meeting.around)
             if isinstance(where, Suppressed):

@@ -115,6 +115,11 @@ def guard_id(ref: ServiceRef) -> str:
     return f"guard/{ref.environment}/{ref.service}"
 
 
+def silences_id(environment: str) -> str:
+    """The workflow that keeps the silences of an environment."""
+    return f"silences/{environment}"
+
+
 def parse_rollout_id(workflow_id: str) -> ServiceRef:
     """Inverse of `rollout_id`. Raises ValueError for the id of another kind of workflow."""
     return _parse(workflow_id, "rollout")

@@ -30,6 +30,7 @@ ROLLOUT_WORKFLOW = "Rollout"
 RECORDING_WORKFLOW = "Recording"
 GUARD_WORKFLOW = "ServiceGuard"
 INCIDENT_WORKFLOW = "Incident"
+SILENCES_WORKFLOW = "Silences"
 
 
 class GuardUpdate(StrEnum):
@@ -39,6 +40,13 @@ class GuardUpdate(StrEnum):
     RELEASE = "release"
     FREEZE = "freeze"
     UNFREEZE = "unfreeze"
+
+
+class SilencesUpdate(StrEnum):
+    """What the silences of an environment can be asked."""
+
+    ADD = "add"
+    EXPIRE = "expire"
 
 
 class IncidentSignal(StrEnum):

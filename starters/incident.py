@@ -22,7 +22,7 @@ from models.incident import IncidentRecord, IncidentRequest, IncidentState, Time
 from models.notification import NotificationKind
 from models.severity import Severity
 from models.temporal_names import TaskQueue
-from starters import incident_orders
+from starters import incident_orders, incident_watch
 from starters.exits import CommandError, Exit
 from starters.handles import incident_called
 from starters.incident_finding import IncidentArgument, Seen, found_incident, open_incidents
@@ -120,7 +120,7 @@ def inbox(limit: LimitOption = 20, catalog: CatalogOption = None, as_json: JsonO
     asyncio.run(read())
 
 
-for command in incident_orders.app.registered_commands:
+for command in (*incident_orders.app.registered_commands, *incident_watch.app.registered_commands):
     app.registered_commands.append(command)
 
 

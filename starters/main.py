@@ -31,6 +31,7 @@ from starters import (
     picture,
     records,
     setup,
+    silence,
     status,
     up,
     worker,
@@ -80,6 +81,7 @@ app.command("audit")(audit.audit)
 app.add_typer(records.app, name="records")
 app.add_typer(guard.app, name="guard")
 app.add_typer(incident.app, name="incident")
+app.add_typer(silence.app, name="silence")
 app.add_typer(judge.app, name="judge")
 app.command("worker")(worker.worker)
 app.add_typer(workers.app, name="workers")

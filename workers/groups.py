@@ -17,6 +17,7 @@ from workflows.incident import Incident
 from workflows.recording import Recording
 from workflows.rollout import Rollout
 from workflows.service_guard import ServiceGuard
+from workflows.silences import Silences
 
 Activities = Sequence[Callable[..., Any]]
 
@@ -87,7 +88,7 @@ GROUPS = (
     Group(
         queue=TaskQueue.INCIDENTS,
         why="Decisions only. Many incidents may wait for people for days, and a storm brings each of them many alerts.",
-        workflows=(Incident,),
+        workflows=(Incident, Silences),
         concurrent_workflow_tasks=8,
         cached_workflows=1_000,
     ),

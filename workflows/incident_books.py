@@ -3,8 +3,8 @@
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
-    from models.incident import IncidentRecord, IncidentState, NotificationRecord, Phase, TimelineEntry
-    from models.record import incident_entries
+    from models.incident import IncidentState, NotificationRecord, Phase, TimelineEntry
+    from models.record import AuditEntry, IncidentPicture, incident_entries
     from workflows.bookkeeping import Bookkeeping
 
 
@@ -17,6 +17,7 @@ class IncidentBooks:
         self._books = Bookkeeping(incident_entries)
         self._entries: tuple[TimelineEntry, ...] = ()
         self._notifications: tuple[NotificationRecord, ...] = ()
+        self._audit: tuple[AuditEntry, ...] = ()
         self._last = recorded
         self._shown: tuple[Phase, int, int] | None = None
 
@@ -27,6 +28,11 @@ class IncidentBooks:
 
     def sent(self, record: NotificationRecord) -> None:
         self._notifications = (*self._notifications, record)
+
+    def ordered(self, entry: AuditEntry | None) -> None:
+        """An order was heard, which is recorded with what it left on the timeline."""
+        if entry is not None:
+            self._audit = (*self._audit, entry)
 
     def show(self, state: IncidentState) -> None:
         """Have it recorded as it is now, if that says more than the last picture."""
@@ -46,9 +52,9 @@ class IncidentBooks:
         if new:
             self._entries, self._last = (*self._entries, *new), new[-1].number
 
-    def _picture(self, state: IncidentState) -> IncidentRecord:
+    def _picture(self, state: IncidentState) -> IncidentPicture:
         info = workflow.info()
-        return IncidentRecord(
+        return IncidentPicture(
             workflow_id=info.workflow_id,
             run_id=info.first_execution_run_id,
             ref=state.ref,
@@ -69,4 +75,5 @@ class IncidentBooks:
             tasks=state.tasks,
             timeline=self._entries,
             notifications=self._notifications,
+            audit=self._audit,
         )

@@ -29,10 +29,12 @@ from tests.factories import (
 from tests.workflows.guard_harness import FROZEN, GuardedService, holders
 from tests.workflows.harness import ADA, Bench, Handle, until_phase
 from tests.workflows.incident_harness import MINUTE, THREE_LEVELS, Case, Room
+from tests.workflows.silences_harness import Quiet, keeping_silences
 from tests.workflows.world import FakeWorld
 from workflows.incident import Incident
 from workflows.rollout import Rollout
 from workflows.service_guard import ServiceGuard
+from workflows.silences import Silences
 
 Script = Callable[[FakeWorld, Handle], Awaitable[object]]
 
@@ -216,6 +218,33 @@ async def _is_merged_and_split(case: Case) -> None:
     await case.until_said("no such incident is open")
 
 
+class SilencesScenario:
+    """What people silence, and end; the first run is kept."""
+
+    def __init__(self, script: Callable[[Quiet], Awaitable[object]], *, updates_per_run: int = 1500) -> None:
+        self._script, self._updates_per_run = script, updates_per_run
+
+    async def play(self, bench: Bench) -> WorkflowHandle[Silences, None]:
+        async with keeping_silences(bench.client) as quiet:
+            first = await quiet.begin(updates_per_run=self._updates_per_run)
+            await self._script(quiet)
+        return bench.client.get_workflow_handle_for(Silences.run, quiet.handle.id, run_id=first)
+
+
+async def _silenced_and_expired(quiet: Quiet) -> None:
+    await quiet.add("s-1", comment="a move")
+    await quiet.add("s-1", comment="a move")
+    await quiet.add("s-2", match=["service=database", "env=~prod|stage"])
+    await quiet.handle.cancel()
+    await quiet.expire("s-1", by="bob")
+    await quiet.expire("s-1", by="bob")
+
+
+async def _a_full_run_of_silences(quiet: Quiet) -> None:
+    for number in range(5):
+        await quiet.add(f"s-{number}")
+
+
 async def _goes_on_in_another_run(case: Case) -> None:
     for number in range(12):
         await case.fire(an_alert(f"alert {number}", f"alert-{number}"))
@@ -260,7 +289,7 @@ _GUARDED_ROLLOUTS = {
     "refused-by-its-guard": Scenario(request=a_request().model_copy(update={"guard": FROZEN})),
 }
 
-SCENARIOS: dict[str, Scenario | GuardScenario | IncidentScenario] = {
+SCENARIOS: dict[str, Scenario | GuardScenario | IncidentScenario | SilencesScenario] = {
     **_ROLLOUTS,
     **{f"guarded-{name}": scenario for name, scenario in _ROLLOUTS.items()},
     **_GUARDED_ROLLOUTS,
@@ -272,6 +301,8 @@ SCENARIOS: dict[str, Scenario | GuardScenario | IncidentScenario] = {
     "incident-talked-about": IncidentScenario(_is_talked_about),
     "incident-merged": IncidentScenario(_is_merged_and_split),
     "incident-full-run": IncidentScenario(_goes_on_in_another_run, events_per_run=40),
+    "silences-kept": SilencesScenario(_silenced_and_expired),
+    "silences-full-run": SilencesScenario(_a_full_run_of_silences, updates_per_run=3),
 }
 """The rollouts that are not `brief-` were recorded by older code, the first of them before there were guards; they are
 never recorded anew.
