@@ -4,17 +4,17 @@ Whoever takes alerts in calls `place` for each, puts those of one incident toget
 group as one signal, with a start for those that fired.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Protocol
 
 from analysis.alert_making import cut
 from analysis.routing import incident_key, route_of, severity_for
 from analysis.silencing import inhibited, silenced
 from analysis.storm import storms, umbrella
 from models.alert import Alert, AlertStatus, Suppressed
-from models.catalog import Catalog
-from models.ids import IncidentRef
+from models.ids import IncidentRef, Name
 from models.incident import AlertSignal, EscalationLevel, IncidentRequest, IncidentRules
 from models.incident_spec import DEFAULT_POLICY, IncidentsSpec, OpenAfter, Silence
 from models.notification import NotifyTarget
@@ -26,6 +26,16 @@ _LONGEST_DESCRIPTION = 1_000
 
 MOST_IN_A_SIGNAL = 1_000
 """Alerts: with titles as long as may be they take 1.5 MB, and Temporal carries 2 MiB."""
+
+
+class Routing(Protocol):
+    """What of a catalog decides where an alert goes."""
+
+    @property
+    def incidents(self) -> IncidentsSpec: ...
+
+    @property
+    def depends_on(self) -> Mapping[Name, Sequence[Name]]: ...
 
 
 @dataclass(frozen=True)
@@ -67,7 +77,7 @@ class ToSend:
     alerts: tuple[Alert, ...] = field(default=())
 
 
-def place(alert: Alert, catalog: Catalog, around: Surroundings) -> Placed | Suppressed:
+def place(alert: Alert, catalog: Routing, around: Surroundings) -> Placed | Suppressed:
     """What cleared is never suppressed: it goes where it would have gone when it fired."""
     spec = catalog.incidents
     route = route_of(alert, spec)
@@ -83,9 +93,8 @@ def place(alert: Alert, catalog: Catalog, around: Surroundings) -> Placed | Supp
     )
     if alert.status is AlertStatus.CLEARED or ref in around.open_incidents:
         return placed
-    depends_on = {name: service.depends_on for name, service in catalog.services.items()}
     silences = (*spec.silences, *around.silences)
-    suppressed = silenced(alert, silences, around.now) or inhibited(alert, depends_on, around.open_incidents)
+    suppressed = silenced(alert, silences, around.now) or inhibited(alert, catalog.depends_on, around.open_incidents)
     if suppressed:
         return suppressed
     if storms(around.opened, spec.storm, around.now):

@@ -11,12 +11,12 @@ from fastapi.middleware.cors import CORSMiddleware
 from fastapi.middleware.trustedhost import TrustedHostMiddleware
 from temporalio.client import Client
 
+from activities.intake import Intake
+from activities.known_silences import KnownSilences
+from activities.open_incidents import OpenIncidents
 from gateway.accesses import Accesses, Log
 from gateway.alert_routes import Desk, alert_routes
 from gateway.doorkeeper import WAYS_TO_SHOW_A_KEY, Doorkeeper
-from gateway.intake import Intake
-from gateway.known_silences import KnownSilences
-from gateway.open_incidents import OpenIncidents
 from gateway.rulebook import Rulebook
 from gateway.silence_routes import SilenceDesk, silence_routes
 from models.base import Payload

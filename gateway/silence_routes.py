@@ -10,11 +10,18 @@ from pydantic import ValidationError
 from temporalio.client import Client
 from temporalio.service import RPCError
 
+from activities.known_silences import KnownSilences
+from activities.silence_board import (
+    SilenceRefusedError,
+    SilencesUnansweredError,
+    new_silence_id,
+    order_silences,
+    read_silences,
+)
 from analysis.silences import needed_access, shown, shown_of_catalog, spec_of
 from gateway.accesses import Accesses, Visit
 from gateway.bodies import Budget, body_of, drained, json_of
 from gateway.doorkeeper import WAYS_TO_SHOW_A_KEY, Caller, Doorkeeper
-from gateway.known_silences import KnownSilences
 from gateway.rulebook import Rulebook
 from models.base import Payload
 from models.front_door import Refusal
@@ -22,13 +29,6 @@ from models.gateway_spec import Access
 from models.mistakes import MistakeError
 from models.silences import AddSilence, ExpireSilence, KeptSilence, SilenceShown, SilenceWords, Standing
 from runtime.codec import UnreadablePayloadError
-from runtime.silences import (
-    SilenceRefusedError,
-    SilencesUnansweredError,
-    new_silence_id,
-    order_silences,
-    read_silences,
-)
 
 _PATIENCE = timedelta(seconds=8)
 _RETRY_AFTER = {"Retry-After": "5"}

@@ -14,6 +14,7 @@ from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
+from activities.search_attributes import of_incident
 from analysis.dedupe import dedupe_key
 from analysis.incident_view import headline
 from analysis.placing import rules_of
@@ -30,7 +31,6 @@ from starters.options import CatalogOption, JsonOption, NoteOption
 from starters.output import print_json
 from starters.session import Session, from_where, who
 from workflows.incident import Incident
-from workflows.incident_attributes import search_attributes
 
 PATIENCE = timedelta(seconds=10)
 _LIMIT = 10_000
@@ -151,7 +151,7 @@ async def _start(session: Session, request: IncidentRequest) -> None:
             task_queue=TaskQueue.INCIDENTS,
             id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
             static_summary=f"{request.severity} {request.ref.service}: {request.title}"[:200],
-            search_attributes=search_attributes(request),
+            search_attributes=of_incident(request),
             rpc_timeout=PATIENCE,
         )
     except WorkflowAlreadyStartedError as error:

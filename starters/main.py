@@ -30,6 +30,7 @@ from starters import (
     orders,
     picture,
     records,
+    rules,
     setup,
     silence,
     status,
@@ -81,6 +82,7 @@ app.command("audit")(audit.audit)
 app.add_typer(records.app, name="records")
 app.add_typer(guard.app, name="guard")
 app.add_typer(incident.app, name="incident")
+app.add_typer(rules.app, name="rules")
 app.add_typer(silence.app, name="silence")
 app.add_typer(judge.app, name="judge")
 app.command("worker")(worker.worker)

@@ -7,11 +7,18 @@ from typing import Annotated
 import typer
 from pydantic import ValidationError
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 from temporalio.client import Client
 from temporalio.service import RPCError
 
+from activities.silence_board import (
+    SilenceRefusedError,
+    SilencesUnansweredError,
+    new_silence_id,
+    order_silences,
+    read_silences,
+)
 from analysis.silences import concerns, shown, shown_of_catalog, spec_of
 from models.calendar_words import parse_moment
 from models.catalog import Catalog
@@ -21,13 +28,6 @@ from models.mistakes import MistakeError
 from models.quantities import parse_duration
 from models.record import Verb
 from models.silences import AddSilence, ExpireSilence, KeptSilence, SilenceShown, SilenceWords, Standing
-from runtime.silences import (
-    SilenceRefusedError,
-    SilencesUnansweredError,
-    new_silence_id,
-    order_silences,
-    read_silences,
-)
 from starters.exits import CommandError, Exit
 from starters.options import CatalogOption, JsonOption, NoteOption
 from starters.output import print_json
@@ -108,7 +108,8 @@ def list_silences(
     if as_json:
         print_json({"silences": [each.model_dump(mode="json") for each in found]})
         return
-    table = Table("silence", "stands", "matches", "when", "by", "why", box=None, header_style="dim")
+    name = Column("silence", no_wrap=True)  # it is to be copied
+    table = Table(name, "stands", "matches", "when", "by", "why", box=None, header_style="dim")
     for each in found:
         cells = (each.id, each.standing, ", ".join(each.match), _when(each), each.by, each.reason)
         table.add_row(*(Text(cell) for cell in cells))

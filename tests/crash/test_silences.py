@@ -9,11 +9,11 @@ import pytest
 from temporalio.client import Client
 from temporalio.service import RPCError
 
+from activities.silence_board import SilencesUnansweredError, order_silences, read_silences
 from models.ids import ServiceRef
 from models.silences import AddSilence, ExpireSilence, KeptSilence
 from records.store import RecordStore
 from runtime.plugin import holdfast_plugin
-from runtime.silences import SilencesUnansweredError, order_silences, read_silences
 from tests.whole.platform import Platform
 from tests.workflows.harness import until
 from tests.workflows.silences_harness import silence

@@ -9,7 +9,7 @@ import httpx
 import pytest
 import pytest_asyncio
 
-from gateway.known_silences import COUNT_FOR, KnownSilences
+from activities.known_silences import COUNT_FOR, KnownSilences
 from gateway.rulebook import Rules
 from models.silences import KeptSilence
 from tests.gateway.doors import Door, Server, a_catalog, a_door, a_service_name

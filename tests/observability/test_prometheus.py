@@ -93,7 +93,7 @@ def metrics_address(process: psutil.Process, metric: str) -> str:
 
 def incident_from_its_opening_to_its_end(platform: Platform, shop: Shop) -> None:
     catalog = ("--catalog", str(shop.catalog))
-    opened = platform.run("incident", "open", shop.name, "the till is stuck", "--json", *catalog)
+    opened = platform.run("incident", "open", shop.name, "the till is slow", "-s", "SEV3", "--json", *catalog)
     incident = json.loads(opened.stdout)["incident"]
     for order in ("ack", "resolve"):
         assert platform.run("incident", order, incident, *catalog).returncode == 0
@@ -118,6 +118,7 @@ def scraping(platform: Platform, prometheus: Path, tmp_path_factory: pytest.Temp
         until(partial(server.ask, "rate(temporal_activity_execution_failed_total[1m])"), "the rate of failures")
         until(partial(server.ask, "holdfast_rollouts_under_way"), "the first count of rollouts")
         until(partial(server.ask, "holdfast_incidents_open"), "the first count of incidents")
+        until(partial(server.ask, "holdfast_incident_resolve_duration_seconds_bucket"), "the incident to be resolved")
         yield server
 
 

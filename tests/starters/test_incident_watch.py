@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 
+from activities.intake import signal_with_start
 from analysis.incident_watch import IncidentRow
 from devstack.namespace import register_missing_attributes
-from gateway.intake import signal_with_start
 from models.ids import IncidentRef
 from models.incident import AlertSignal, IncidentRequest
 from models.severity import Severity

@@ -96,6 +96,7 @@ def service(port: int) -> dict[str, object]:
     return {
         "deploy": {"command": command, "working_directory": str(ROOT), "ready": {"path": "/readyz"}},
         "traffic": {"listen": f"127.0.0.1:{port}"},
+        "alerts": {"rules": [{"alert": "too-many-errors", "expr": "error_rate > 50% for 2m"}]},
         "rollout": {"steps": steps, "judge": {"min_requests": 5, "compare": {"proof": False}}},
     }
 

@@ -8,11 +8,11 @@ from datetime import timedelta
 from temporalio.client import Client, WorkflowHandle
 from temporalio.worker import Worker
 
+from activities.silence_board import order_silences, read_silences
 from models.ids import silences_id
 from models.incident_spec import Silence
 from models.silences import AddSilence, ExpireSilence, KeptSilence, SilencesState
 from models.temporal_names import TaskQueue
-from runtime.silences import order_silences, read_silences
 from tests.workflows.harness import until
 from workflows.silences import Silences
 

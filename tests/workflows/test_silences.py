@@ -8,9 +8,9 @@ import pytest
 import pytest_asyncio
 from temporalio.client import WorkflowExecutionStatus
 
+from activities.silence_board import SilenceRefusedError
 from analysis.silences import in_force
 from models.record import ToRecord
-from runtime.silences import SilenceRefusedError
 from tests.workflows.harness import Bench, until
 from tests.workflows.silences_harness import Quiet, keeping_silences
 from workflows.silences import Silences

@@ -9,21 +9,19 @@ from datetime import timedelta
 from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
-from analysis.placing import Placed, Surroundings, ToSend, by_incident, place
+from activities.known_silences import KnownSilences
+from activities.open_incidents import OpenIncidents
+from activities.search_attributes import of_incident
+from activities.suppressions import Suppressions
+from analysis.placing import Placed, Routing, Surroundings, ToSend, by_incident, place
 from analysis.storm import umbrella
-from gateway.known_silences import KnownSilences
-from gateway.open_incidents import OpenIncidents
-from gateway.suppressions import Suppressions
 from models.alert import Alert, AlertStatus, Normalised, Suppressed, SuppressedBy
-from models.catalog import Catalog
 from models.front_door import AlertsAnswer, NotTaken, OpensNothing, TakenBy
 from models.ids import IncidentRef, ServiceRef, incident_id
 from models.incident import AlertSignal, IncidentRequest
 from models.incident_spec import Silence
 from models.record import AuditEntry
-from models.temporal_names import IncidentSignal, TaskQueue
-from workflows.incident import Incident
-from workflows.incident_attributes import search_attributes
+from models.temporal_names import INCIDENT_WORKFLOW, IncidentSignal, TaskQueue
 
 AT_ONCE = 64
 """Calls to Temporal. It serves as many at its full pace, and more would only wait there."""
@@ -55,16 +53,19 @@ class _Outcome:
 
 
 class Intake:
-    def __init__(self, around: OpenIncidents, silences: KnownSilences) -> None:
+    """`here` is what takes alerts in, for the audit log."""
+
+    def __init__(self, around: OpenIncidents, silences: KnownSilences, here: str = "gateway") -> None:
         self._around, self._silences = around, silences
+        self._here = here
         self._turns = asyncio.Semaphore(AT_ONCE)
         self._suppressions = Suppressions(RPC_TIMEOUT)
 
     async def take(
-        self, client: Client | None, catalog: Catalog, found: Normalised, *, request: str, who: str
+        self, client: Client | None, routing: Routing, found: Normalised, *, request: str, who: str
     ) -> AlertsAnswer:
         """All alerts of one request: each incident's in one signal, incidents in parallel. Raises nothing."""
-        groups, suppressed = self._placed(found.alerts, catalog, request)
+        groups, suppressed = self._placed(found.alerts, routing, request)
         outcome = _Outcome(suppressed=suppressed)
         of_each: dict[IncidentRef, list[ToSend]] = {}
         for group in groups:
@@ -82,7 +83,7 @@ class Intake:
         )
 
     def _placed(
-        self, alerts: Iterable[Alert], catalog: Catalog, request: str
+        self, alerts: Iterable[Alert], routing: Routing, request: str
     ) -> tuple[tuple[ToSend, ...], list[Suppressed]]:
         met: dict[str, _Meeting] = {}
         silences = self._silences.in_force()
@@ -90,10 +91,10 @@ class Intake:
         suppressed: list[Suppressed] = []
         for alert in alerts:
             if alert.environment not in met:
-                around = self._around.around(alert.environment, catalog.incidents.storm.within)
+                around = self._around.around(alert.environment, routing.incidents.storm.within)
                 met[alert.environment] = _Meeting(around, silences)
             meeting = met[alert.environment]
-            where = place(alert, catalog, meeting.around)
+            where = place(alert, routing, meeting.around)
             if isinstance(where, Suppressed):
                 suppressed.append(where)
                 continue
@@ -105,7 +106,7 @@ class Intake:
             if alert.status is AlertStatus.CLEARED and self._around.is_open(storm) and where.ref != storm:
                 # It may have fired into the storm's own incident, which cannot end otherwise.
                 placed.append(Placed(alert, storm, where.severity, umbrella=True))
-        return by_incident(placed, catalog.incidents, request), suppressed
+        return by_incident(placed, routing.incidents, request), suppressed
 
     async def _send_in_order(self, client: Client | None, groups: Sequence[ToSend], outcome: _Outcome) -> None:
         """All that one incident is told; what clears may be what fires before it."""
@@ -177,7 +178,7 @@ class Intake:
                     who=who,
                     what=f"alert {each.alert.status}",
                     ref=ServiceRef(environment=each.alert.environment, service=each.alert.service),
-                    from_where=f"gateway@{socket.gethostname()}",
+                    from_where=f"{self._here}@{socket.gethostname()}",
                     outcome="suppressed",
                     why=each.why[:500],
                     note=each.alert.title,
@@ -200,14 +201,14 @@ _NO_ANSWER = frozenset({RPCStatusCode.UNAVAILABLE, RPCStatusCode.DEADLINE_EXCEED
 async def signal_with_start(client: Client, request: IncidentRequest, signal: AlertSignal) -> None:
     """Tell the incident, which begins if there is none of its key. Raises RPCError."""
     await client.start_workflow(
-        Incident.run,
+        INCIDENT_WORKFLOW,
         request,
         id=incident_id(request.ref),
         task_queue=TaskQueue.INCIDENTS,
         start_signal=IncidentSignal.FIRED,
         start_signal_args=[signal],
         static_summary=f"{request.severity} {request.title}"[:200],
-        search_attributes=search_attributes(request),
+        search_attributes=of_incident(request),
         rpc_timeout=RPC_TIMEOUT,
     )
 
@@ -218,4 +219,4 @@ def _nothing_open(alert: Alert) -> Suppressed:
 
 
 def _said(each: Suppressed) -> OpensNothing:
-    return OpensNothing(title=each.alert.title, by=each.by, why=each.why)
+    return OpensNothing(title=each.alert.title, by=each.by, why=each.why, key=each.alert.dedupe_key)

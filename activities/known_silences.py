@@ -9,11 +9,10 @@ from datetime import UTC, datetime, timedelta
 from temporalio.client import Client
 from temporalio.service import RPCError
 
+from activities.silence_board import read_silences
 from analysis.silences import in_force
 from models.incident_spec import Silence
 from models.silences import KeptSilence
-from runtime.codec import UnreadablePayloadError
-from runtime.silences import read_silences
 
 LOOK_EVERY = timedelta(seconds=1)
 COUNT_FOR = timedelta(seconds=30)
@@ -62,7 +61,7 @@ class KnownSilences:
         asked_at = self._clock()
         try:
             self._read = await read_silences(client, environment, _PATIENCE)
-        except (RPCError, ValueError, UnreadablePayloadError) as error:
+        except (RPCError, ValueError) as error:
             if not self._complained:
                 logger.warning("Silences cannot be read; soon alerts are silenced by the catalog alone: %s", error)
             self._complained = True
