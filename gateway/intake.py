@@ -12,6 +12,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from analysis.placing import Placed, Surroundings, ToSend, by_incident, place
 from analysis.storm import umbrella
+from gateway.mailboxes import Letter, Mailboxes
 from gateway.open_incidents import OpenIncidents
 from gateway.suppressions import Suppressions
 from models.alert import Alert, AlertStatus, Normalised, Suppressed, SuppressedBy
@@ -23,26 +24,16 @@ from models.record import AuditEntry
 from models.temporal_names import IncidentSignal, SearchAttribute, TaskQueue
 from workflows.incident import Incident
 
-AT_ONCE = 64
-"""Calls to Temporal. It serves as many at its full pace, and more would only wait there."""
+AT_ONCE = 16
+"""Calls to Temporal. It serves as many at its full pace. More would only wait there, and workers among them; here, what
+waits for the same incident becomes one call.
+"""
 
 RPC_TIMEOUT = timedelta(seconds=8)
 DEADLINE = timedelta(seconds=20)
 """For all alerts of a request. Senders give up after ten to thirty seconds."""
 
 NO_ANSWER = "Temporal did not answer in time"
-
-
-class _Meeting:
-    """What the alerts of one request meet in an environment, those of its own before them included."""
-
-    def __init__(self, around: Surroundings) -> None:
-        self.known, self._opened = dict.fromkeys(around.open_incidents), list(around.opened)
-        self.around = Surroundings(now=around.now, open_incidents=self.known, opened=self._opened)
-
-    def begins(self, ref: IncidentRef) -> None:
-        self.known[ref] = None
-        self._opened.append(self.around.now)
 
 
 @dataclass
@@ -55,13 +46,16 @@ class _Outcome:
 class Intake:
     def __init__(self, around: OpenIncidents) -> None:
         self._around = around
-        self._turns = asyncio.Semaphore(AT_ONCE)
+        self._mailboxes = Mailboxes(_tell, AT_ONCE)
         self._suppressions = Suppressions(RPC_TIMEOUT)
 
     async def take(
         self, client: Client | None, catalog: Catalog, found: Normalised, *, request: str, who: str
     ) -> AlertsAnswer:
-        """All alerts of one request: each incident's in one signal, incidents in parallel. Raises nothing."""
+        """All alerts of one request: each incident's in one signal, incidents in parallel. Raises nothing.
+
+        What other requests say to an incident at the same time goes along in the same signal.
+        """
         groups, suppressed = self._placed(found.alerts, catalog, request)
         outcome = _Outcome(suppressed=suppressed)
         of_each: dict[IncidentRef, list[ToSend]] = {}
@@ -82,22 +76,19 @@ class Intake:
     def _placed(
         self, alerts: Iterable[Alert], catalog: Catalog, request: str
     ) -> tuple[tuple[ToSend, ...], list[Suppressed]]:
-        met: dict[str, _Meeting] = {}
+        met: dict[str, Surroundings] = {}
         placed: list[Placed] = []
         suppressed: list[Suppressed] = []
         for alert in alerts:
             if alert.environment not in met:
-                met[alert.environment] = _Meeting(
-                    self._around.around(alert.environment, catalog.incidents.storm.within)
-                )
-            meeting = met[alert.environment]
-            where = place(alert, catalog, meeting.around)
+                met[alert.environment] = self._around.around(alert.environment, catalog.incidents.storm.within)
+            around = met[alert.environment]
+            where = place(alert, catalog, around)
             if isinstance(where, Suppressed):
                 suppressed.append(where)
                 continue
             placed.append(where)
-            if alert.status is AlertStatus.FIRED and where.ref not in meeting.known:
-                meeting.begins(where.ref)
+            if alert.status is AlertStatus.FIRED and where.ref not in around.open_incidents:
                 self._around.begins(where.ref)
             storm = umbrella(alert.environment)
             if alert.status is AlertStatus.CLEARED and self._around.is_open(storm) and where.ref != storm:
@@ -113,7 +104,7 @@ class Intake:
     async def _send(self, client: Client | None, group: ToSend, outcome: _Outcome) -> None:
         ref = group.request.ref
         try:
-            async with asyncio.timeout(DEADLINE.total_seconds()), self._turns:
+            async with asyncio.timeout(DEADLINE.total_seconds()):
                 if client is None:
                     self._failed(group, outcome, "Temporal is not reached")
                     return
@@ -136,10 +127,10 @@ class Intake:
         """Raises RPCError."""
         fired = cleared = 0
         if group.fired:
-            await signal_with_start(client, group.request, group.fired)
+            await self._mailboxes.send(Letter(client, group.request, group.fired, fires=True))
             fired = len(group.fired.alerts)
         if group.cleared:
-            if await self._clear(client, group.request.ref, group.cleared):
+            if await self._mailboxes.send(Letter(client, group.request, group.cleared, fires=False)):
                 cleared = len(group.cleared.alerts)
             elif group.request.ref.service != umbrella(group.request.ref.environment).service:
                 outcome.suppressed += [
@@ -147,17 +138,6 @@ class Intake:
                 ]
         if fired or cleared:
             outcome.taken.append(TakenBy(incident=incident_id(group.request.ref), fired=fired, cleared=cleared))
-
-    async def _clear(self, client: Client, ref: IncidentRef, signal: AlertSignal) -> bool:
-        """Whether there was an incident to tell. Raises RPCError."""
-        handle = client.get_workflow_handle(incident_id(ref))
-        try:
-            await handle.signal(IncidentSignal.CLEARED, signal, rpc_timeout=RPC_TIMEOUT)
-        except RPCError as error:
-            if error.status is RPCStatusCode.NOT_FOUND:
-                return False
-            raise
-        return True
 
     async def _record(
         self, client: Client | None, suppressed: list[Suppressed], request: str, who: str
@@ -195,7 +175,23 @@ class Intake:
 _NO_ANSWER = frozenset({RPCStatusCode.UNAVAILABLE, RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.CANCELLED})
 
 
-async def signal_with_start(client: Client, request: IncidentRequest, signal: AlertSignal) -> None:
+async def _tell(letters: Sequence[Letter]) -> bool:
+    """Raises RPCError."""
+    first, signals = letters[0], [letter.signal for letter in letters]
+    if first.fires:
+        await signal_with_start(first.client, first.request, signals)
+        return True
+    handle = first.client.get_workflow_handle(incident_id(first.request.ref))
+    try:
+        await handle.signal(IncidentSignal.CLEARED, args=signals, rpc_timeout=RPC_TIMEOUT)
+    except RPCError as error:
+        if error.status is RPCStatusCode.NOT_FOUND:
+            return False
+        raise
+    return True
+
+
+async def signal_with_start(client: Client, request: IncidentRequest, signals: Sequence[AlertSignal]) -> None:
     """Tell the incident, which begins if there is none of its key. Raises RPCError."""
     pending = request.rules.open_after is not None and request.rules.open_after.alerts > 1
     attributes = {
@@ -210,7 +206,7 @@ async def signal_with_start(client: Client, request: IncidentRequest, signal: Al
         id=incident_id(request.ref),
         task_queue=TaskQueue.INCIDENTS,
         start_signal=IncidentSignal.FIRED,
-        start_signal_args=[signal],
+        start_signal_args=signals,
         static_summary=f"{request.severity} {request.title}"[:200],
         search_attributes=TypedSearchAttributes(
             [SearchAttributePair(SearchAttributeKey.for_keyword(name), value) for name, value in attributes.items()]

@@ -118,11 +118,11 @@ class Incident:
 
     @workflow.signal(name=IncidentSignal.FIRED)
     def fired(self, *said: Any) -> None:
-        self._hear(IncidentSignal.FIRED, AlertSignal, said, incident_alerts.fired)
+        self._hear_each(IncidentSignal.FIRED, said, incident_alerts.fired)
 
     @workflow.signal(name=IncidentSignal.CLEARED)
     def cleared(self, *said: Any) -> None:
-        self._hear(IncidentSignal.CLEARED, AlertSignal, said, incident_alerts.cleared)
+        self._hear_each(IncidentSignal.CLEARED, said, incident_alerts.cleared)
 
     @workflow.signal(name=IncidentSignal.ACKNOWLEDGE)
     def acknowledge(self, *said: Any) -> None:
@@ -180,6 +180,11 @@ class Incident:
     @workflow.query
     def state(self) -> IncidentState:
         return self._state
+
+    def _hear_each(self, what: str, said: tuple[Any, ...], change: Change[AlertSignal]) -> None:
+        """Alerts of several requests may come in one signal, an argument each."""
+        for each in said or (None,):
+            self._hear(what, AlertSignal, (each,), change)
 
     def _hear(self, what: str, kind: type[Said], said: tuple[Any, ...], change: Change[Said]) -> None:
         try:
