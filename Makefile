@@ -30,7 +30,7 @@ test-full: setup
 crash: setup
 	HOLDFAST_CRASH=full $(BIN)/pytest tests/crash -n $${HOLDFAST_TEST_JOBS:-2} --dist worksteal
 
-# 10,000 alerts while gateway, workers and Temporal are killed every five seconds in turn: is any of them lost? Ten minutes.
+# 10,000 alerts while gateway, workers and Temporal are killed every five seconds in turn: is any of them lost?
 alert-crash: setup
 	HOLDFAST_CRASH=full $(BIN)/pytest tests/crash/test_alerts.py
 

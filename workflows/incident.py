@@ -58,9 +58,9 @@ class Incident:
         self._state = request.state or incident_alerts.opened(request, workflow.now())
         self._news = True
         self._alarm = Alarm(self._wake)
-        self._books = IncidentBooks(request.recorded)
         targets = (target for level in self._rules.levels for target in level.notify)
         self._courier = Courier(targets, self._was_brought)
+        self._books = IncidentBooks(request.recorded, self._is_sending if request.pages_first else None)
         self._telling: asyncio.Task[None] | None = None
 
     @workflow.run
@@ -202,6 +202,9 @@ class Incident:
 
     def _wake(self) -> None:
         self._news = True
+
+    def _is_sending(self) -> bool:
+        return self._courier.busy
 
     def _was_brought(self, step: int, record: NotificationRecord) -> None:
         self._books.sent(record)
