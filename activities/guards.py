@@ -7,14 +7,10 @@ from typing import Any, cast
 from temporalio import activity
 from temporalio.api.enums.v1 import WorkflowExecutionStatus
 from temporalio.client import Client, WithStartWorkflowOperation, WorkflowHandle
-from temporalio.common import (
-    SearchAttributeKey,
-    SearchAttributePair,
-    TypedSearchAttributes,
-    WorkflowIDConflictPolicy,
-)
+from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.service import RPCError, RPCStatusCode
 
+from activities.search_attributes import keywords
 from models.deployment import Done
 from models.guard import Acquire, Grant, GuardState, Holder, HolderRuns, Refusal, Release
 from models.ids import ServiceRef, guard_id
@@ -108,9 +104,7 @@ def guard_start(ref: ServiceRef) -> WithStartWorkflowOperation[Any, Any]:
         task_queue=TaskQueue.GUARDS,
         id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
         static_summary=f"guard of {ref.service} in {ref.environment}",
-        search_attributes=TypedSearchAttributes(
-            [SearchAttributePair(SearchAttributeKey.for_keyword(name), value) for name, value in attributes.items()]
-        ),
+        search_attributes=keywords(attributes),
     )
 
 

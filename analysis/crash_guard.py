@@ -6,6 +6,7 @@ Nor do ends count while the stable version loses instances too: then the host we
 
 from datetime import timedelta
 
+from analysis.rollout_plan import count_instances
 from models.crashes import Crashes, CrashLoopSpec
 from models.deployment import Instances
 from models.ids import Group, Version
@@ -25,7 +26,7 @@ def looked(
 def crash_loop(crashes: Crashes, spec: CrashLoopSpec, version: Version, *, at: timedelta) -> str | None:
     """Why the version counts as crashing; None while it does not."""
     ended = sum(at - moment <= spec.window for moment in crashes.ended)
-    within = f"{_instances(ended)} of {version} ended by {'itself' if ended == 1 else 'themselves'} within"
+    within = f"{count_instances(ended)} of {version} ended by {'itself' if ended == 1 else 'themselves'} within"
     if ended > spec.at_most:
         return f"{within} {format_duration(spec.window)}; {spec.at_most} may"
     if ended and not crashes.candidate:
@@ -36,7 +37,3 @@ def crash_loop(crashes: Crashes, spec: CrashLoopSpec, version: Version, *, at: t
 def _named(instances: Instances, version: Group | None) -> tuple[str, ...]:
     named = (f"{one.name}@{one.started_at:%d%H%M%S%f}" for one in instances.instances if one.version == version)
     return tuple(sorted(named))
-
-
-def _instances(count: int) -> str:
-    return "1 instance" if count == 1 else f"{count} instances"

@@ -189,7 +189,7 @@ def _weigh_apart(after: Evidence, minutes: float, counts: Counts, spec: Evidence
         return after.model_copy(update={"apart": apart if apart.minutes < MOST_APART_MINUTES else Pooled()})
     information = expected_information(after, noise)
     moved = _unlimited(noise).model_copy(update={"own": noise.own + APART_VARIANCE * apart.minutes})
-    staked = WORSE_WHERE_IT_WANDERS if wanders(noise) else WORSE
+    staked, _ = _staked(noise)
     bounds = ((staked, 1 + spec.delta), (FINE, 1 + spec.tolerance))
     worse, fine = (
         tuple(min(APART_ROOM, gain) for gain in _gains(steps, bound, apart, moved, information))
@@ -201,8 +201,7 @@ def _weigh_apart(after: Evidence, minutes: float, counts: Counts, spec: Evidence
 def _bet(after: Evidence, minutes: float, worse: tuple[float, ...], fine: tuple[float, ...], noise: Noise) -> Evidence:
     """Evidence with what each bet gained in so many minutes, as far as bursts let it."""
     watched = after.minutes + minutes
-    at_once = AT_ONCE_WHERE_IT_WANDERS if wanders(noise) else AT_ONCE
-    staked = WORSE_WHERE_IT_WANDERS if wanders(noise) else WORSE
+    staked, at_once = _staked(noise)
     fresh = spent(watched, at_once) - (spent(after.minutes, at_once) if after.worse else 0.0)
     entering = math.log(fresh) if fresh > 0 else LEAST
     worse, room = _limited(worse, after.room, minutes, noise)
@@ -220,6 +219,11 @@ def _bet(after: Evidence, minutes: float, worse: tuple[float, ...], fine: tuple[
             "minutes": watched,
         }
     )
+
+
+def _staked(noise: Noise) -> tuple[tuple[tuple[float, float], ...], float]:
+    """The ratios with their shares of the money, and what of it is bet at once."""
+    return (WORSE_WHERE_IT_WANDERS, AT_ONCE_WHERE_IT_WANDERS) if wanders(noise) else (WORSE, AT_ONCE)
 
 
 def _limited(

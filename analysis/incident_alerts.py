@@ -25,7 +25,7 @@ _TITLE_KEPT = 100
 
 
 def opened(request: IncidentRequest, now: datetime) -> IncidentState:
-    """The first state. Where several alerts must come first it is pending, unless a person opens it."""
+    """The first state."""
     state = IncidentState(
         ref=request.ref,
         title=request.title,
@@ -34,13 +34,12 @@ def opened(request: IncidentRequest, now: datetime) -> IncidentState:
         severity=request.severity,
         opened_at=now,
     )
+    if request.begins_pending:
+        return state.model_copy(update={"phase": Phase.PENDING})
     if request.opened_by:
         note = f": {request.note}" if request.note else ""
         return triggered(state, request.rules, now, f"opened as {request.severity}{note}", by=request.opened_by)
-    wanted = request.rules.open_after
-    if wanted is None or wanted.alerts <= 1:
-        return triggered(state, request.rules, now, f"opened as {request.severity}: {request.title}")
-    return state.model_copy(update={"phase": Phase.PENDING})
+    return triggered(state, request.rules, now, f"opened as {request.severity}: {request.title}")
 
 
 def fired(state: IncidentState, rules: IncidentRules, signal: AlertSignal, now: datetime) -> IncidentState:

@@ -1,12 +1,11 @@
 """Whether a request was signed by who knows the secret, and not too long ago."""
 
-import base64
-import binascii
 import hashlib
 import hmac
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 
+from models import standard_webhooks as standard
 from models.gateway_spec import GenericSignature, GrafanaSignature
 
 OLDEST = timedelta(minutes=5)
@@ -14,7 +13,6 @@ OLDEST = timedelta(minutes=5)
 
 SENTRY_SIGNATURE, SENTRY_TIME = "Sentry-Hook-Signature", "Sentry-Hook-Timestamp"
 PAGERDUTY_SIGNATURE = "X-PagerDuty-Signature"
-STANDARD_ID, STANDARD_TIME, STANDARD_SIGNATURE = "webhook-id", "webhook-timestamp", "webhook-signature"
 
 _MOST_SIGNATURES = 10
 _MILLISECONDS_SINCE = 1e11
@@ -68,26 +66,13 @@ def check_generic(spec: GenericSignature, secret: str, headers: Headers, body: b
 
 
 def _check_standard(secret: str, headers: Headers, body: bytes, now: datetime) -> None:
-    """https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md"""
     advice = "send what standardwebhooks.com says"
-    message = _header(headers, STANDARD_ID, advice)
-    stamp = _header(headers, STANDARD_TIME, advice)
-    given = [each[3:] for each in _header(headers, STANDARD_SIGNATURE, advice).split(" ") if each.startswith("v1,")]
-    _check_age(stamp, STANDARD_TIME, now)
-    signed = f"{message}.{stamp}.".encode() + body
-    expected = base64.b64encode(hmac.new(_standard_key(secret), signed, hashlib.sha256).digest())
-    _any_is(expected, given, STANDARD_SIGNATURE)
-
-
-def _standard_key(secret: str) -> bytes:
-    """After `whsec_` the bytes stand in base64; a secret of another form is its own key."""
-    plain = secret.removeprefix("whsec_")
-    if plain == secret:
-        return secret.encode()
-    try:
-        return base64.b64decode(plain, validate=True)
-    except binascii.Error:
-        return secret.encode()
+    message = _header(headers, standard.ID, advice)
+    stamp = _header(headers, standard.TIMESTAMP, advice)
+    found = _header(headers, standard.SIGNATURE, advice).split(" ")
+    given = [each.removeprefix(standard.VERSION) for each in found if each.startswith(standard.VERSION)]
+    _check_age(stamp, standard.TIMESTAMP, now)
+    _any_is(standard.digest_of(secret, message, stamp, body), given, standard.SIGNATURE)
 
 
 def _header(headers: Headers, name: str, advice: str) -> str:
@@ -111,12 +96,11 @@ def _check_age(stamp: str, header: str, now: datetime) -> None:
 
 
 def _compare(secret: bytes, signed: bytes, given: list[str], header: str) -> None:
-    expected = hmac.new(secret, signed, hashlib.sha256).hexdigest().encode()
-    _any_is(expected, given, header)
+    _any_is(hmac.new(secret, signed, hashlib.sha256).hexdigest(), given, header)
 
 
-def _any_is(expected: bytes, given: list[str], header: str) -> None:
-    matches = [hmac.compare_digest(expected, each.encode()) for each in given[:_MOST_SIGNATURES]]
+def _any_is(expected: str, given: list[str], header: str) -> None:
+    matches = [hmac.compare_digest(expected.encode(), each.encode()) for each in given[:_MOST_SIGNATURES]]
     if not any(matches):
         raise NotSignedError(
             f"The signature in {header} is not this body's. Check that both sides have the same secret, and that "

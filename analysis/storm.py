@@ -1,7 +1,7 @@
 """So many new incidents at once that people are better served by one."""
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from analysis.flapping import remembered
 from models.ids import IncidentRef
@@ -9,8 +9,6 @@ from models.incident_spec import StormSpec
 
 UMBRELLA = "storm"
 """Both the service and the key of the umbrella incident: there is one in an environment at a time."""
-
-MOST_REMEMBERED = 100_000
 
 
 def umbrella(environment: str) -> IncidentRef:
@@ -20,8 +18,3 @@ def umbrella(environment: str) -> IncidentRef:
 def storms(opened: Sequence[datetime], spec: StormSpec, now: datetime) -> bool:
     """Whether one more new incident is one too many; `opened` is when the last ones began."""
     return len(remembered(opened, spec.within, now)) >= spec.incidents
-
-
-def with_opened(opened: Sequence[datetime], within: timedelta, now: datetime) -> tuple[datetime, ...]:
-    """The memory after one more incident was opened, without what is too old to count."""
-    return (*remembered(opened, within, now)[-MOST_REMEMBERED + 1 :], now)

@@ -2,9 +2,10 @@
 
 Rollouts per second are held against bare workflows per second, in turns of seconds, in one run, on one server, with the
 same workers. Everything around a rollout answers at once from memory, so that what is measured is the platform: the
-real `Rollout`, asking a real `ServiceGuard` of its own for the service and giving it back, and a real `Recording` of
-its last picture, which is waited for. All that is no product is the world: a deployer, router, keeper and recorder in
-memory, and a watch that says "healthy" without the 100 ms that a real one takes at least.
+real `Rollout`, asking the real `ServiceGuard` of its service and giving it back, and a real `Recording` of its last
+picture, which is waited for. Every service was rolled out before, so its guard is there, which begins once and then
+runs for ever. All that is no product is the world: a deployer, router, keeper and recorder in memory, and a watch that
+says "healthy" without the 100 ms that a real one takes at least.
 
 A bare workflow runs as many activities as such a rollout all in all (its own, its guard's and its recording's, counted
 in a history), one after another: the same number on each queue, with inputs and results of as many bytes, each of which

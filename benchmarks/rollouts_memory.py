@@ -56,7 +56,7 @@ async def measure_memory(address: HostPort, *, count: int, cached: int) -> Memor
         a_stand(address, world, without=frozenset({TaskQueue.ROLLOUTS}), watches=count + _FLIGHT) as stand,
         _worker(address, cached) as worker,
     ):
-        await stand.rollouts(PLANS["canary"], WARM_UP, WARM_UP)
+        await stand.rollouts(await stand.guarded(PLANS["canary"], WARM_UP, WARM_UP), WARM_UP)
         before = await _settled(worker)
         await _open(stand, world, count)
         after = await _settled(worker)

@@ -5,25 +5,28 @@ import os
 import statistics
 import time
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import psutil
 from temporalio.api.history.v1 import HistoryEvent
 from temporalio.client import Client, WorkflowHandle
 
+from activities.guards import guard_start
 from benchmarks.bare import Bare, Calls, call
 from benchmarks.bare import Call as BareCall
 from benchmarks.memory_world import CANDIDATE, MemoryWorld
 from models.catalog import BlueGreenPlan, CanaryPlan, CanaryStep, RollingPlan, RolloutPlan, Service
 from models.deployment import ProcessDeployment
+from models.guard import Holder, LeaseKind, LeaseOutcome, Release
 from models.ids import ServiceRef, rollout_id
 from models.quantities import HostPort
 from models.rollout import Phase, RolloutRequest, RolloutResult
-from models.temporal_names import TaskQueue
+from models.temporal_names import GuardUpdate, TaskQueue
 from models.traffic import EnvoyTraffic
 from runtime.client import connect
 from runtime.settings import Settings
@@ -110,13 +113,28 @@ class Stand:
 
     async def rollout(self, plan: RolloutPlan) -> Handle:
         """One rollout of a service of its own, to its end."""
-        handle, ref = await self._rolled_out(plan)
+        handle, ref = await self._rolled_out(_request(plan))
         await self._world.until_recorded(ref)
         return handle
 
-    async def rollouts(self, plan: RolloutPlan, count: int, flight: int) -> list[Handle]:
-        """So many, with at most `flight` under way; returns once the last picture of each is written."""
-        done = await _in_flight(lambda: self._rolled_out(plan), count, flight)
+    async def guarded(self, plan: RolloutPlan, count: int, flight: int) -> list[RolloutRequest]:
+        """What to roll out, of services that were rolled out before: a guard begins once and then runs for ever."""
+        requests = [_request(plan) for _ in range(count)]
+
+        async def one(request: RolloutRequest) -> None:
+            nobody = Holder(workflow_id=rollout_id(request.ref), run_id="none")
+            await self._client.execute_update_with_start_workflow(
+                GuardUpdate.RELEASE,
+                Release(ref=request.ref, kind=LeaseKind.ROLLOUT, holder=nobody, outcome=LeaseOutcome.PROMOTED),
+                start_workflow_operation=guard_start(request.ref),
+            )
+
+        await _in_flight([partial(one, request) for request in requests], flight)
+        return requests
+
+    async def rollouts(self, requests: Sequence[RolloutRequest], flight: int) -> list[Handle]:
+        """With at most `flight` under way; returns once the last picture of each is written."""
+        done = await _in_flight([partial(self._rolled_out, request) for request in requests], flight)
         for _, ref in done:
             await self._world.until_recorded(ref)
         return [handle for handle, _ in done]
@@ -127,7 +145,7 @@ class Stand:
                 Bare.run, calls, id=f"bare-{uuid.uuid4().hex}", task_queue=TaskQueue.ROLLOUTS
             )
 
-        await _in_flight(one, count, flight)
+        await _in_flight([one] * count, flight)
 
     async def size(self, handle: Handle) -> Size:
         """What is in its history, and the activity of its recording."""
@@ -143,9 +161,11 @@ class Stand:
         recorded = [event async for event in recording.fetch_history_events()]
         return Size(calls=(*own, *_calls(recorded)), events=len(events))
 
-    async def start(self, plan: RolloutPlan) -> tuple[WorkflowHandle[Rollout, RolloutResult], ServiceRef]:
-        request = _request(plan)
-        handle = await self._client.start_workflow(
+    async def start(self, plan: RolloutPlan) -> WorkflowHandle[Rollout, RolloutResult]:
+        return await self._start(_request(plan))
+
+    async def _start(self, request: RolloutRequest) -> WorkflowHandle[Rollout, RolloutResult]:
+        return await self._client.start_workflow(
             Rollout.run,
             request,
             id=rollout_id(request.ref),
@@ -153,28 +173,28 @@ class Stand:
             static_summary=f"{request.spec.rollout.strategy} {request.ref.service}",
             search_attributes=search_attributes(request),
         )
-        return handle, request.ref
 
-    async def _rolled_out(self, plan: RolloutPlan) -> tuple[Handle, ServiceRef]:
-        handle, ref = await self.start(plan)
+    async def _rolled_out(self, request: RolloutRequest) -> tuple[Handle, ServiceRef]:
+        handle = await self._start(request)
         result = await handle.result()
         assert result.outcome is Phase.PROMOTED, result
-        return handle, ref
+        return handle, request.ref
 
 
 async def measure(
     stand: Stand, plan: RolloutPlan, *, rounds: int, count: int, flight: int, say: Callable[[str], None]
 ) -> Rates:
     """Warm up, then measure both in turns, each first every other time."""
-    warm = await stand.rollouts(plan, flight, flight)
+    warm = await stand.rollouts(await stand.guarded(plan, flight, flight), flight)
     typical = sorted([await stand.size(handle) for handle in warm], key=lambda size: len(size.calls))[flight // 2]
     calls = Calls(calls=typical.calls)
     await stand.bare(calls, flight, flight)
     measured, handles = [], []
     for number in range(rounds):
+        requests = await stand.guarded(plan, count, flight)
 
-        async def ours() -> None:
-            handles.extend(await stand.rollouts(plan, count, flight))
+        async def ours(requests: Sequence[RolloutRequest] = requests) -> None:
+            handles.extend(await stand.rollouts(requests, flight))
 
         async def bare() -> None:
             await stand.bare(calls, count, flight)
@@ -215,14 +235,14 @@ def _with_bare(group: Group, adapters: Adapters) -> Group:
     return replace(group, activities=lambda _: activities)
 
 
-async def _in_flight(one: Callable[[], Awaitable[Any]], count: int, flight: int) -> list[Any]:
+async def _in_flight(jobs: Sequence[Callable[[], Awaitable[Any]]], flight: int) -> list[Any]:
     places = asyncio.Semaphore(flight)
 
-    async def in_place() -> Any:
+    async def in_place(job: Callable[[], Awaitable[Any]]) -> Any:
         async with places:
-            return await one()
+            return await job()
 
-    return await asyncio.gather(*(in_place() for _ in range(count)))
+    return await asyncio.gather(*map(in_place, jobs))
 
 
 async def _cost(turn: Callable[[], Awaitable[None]], count: int) -> Cost:

@@ -223,12 +223,7 @@ class Stack:
             name="gateway",
             command=(*self._config.gateway_command, "--host", host_of(address), "--port", str(port_of(address))),
             grace=_GATEWAY_GRACE,
-            env={
-                **self._config.worker_env,
-                "HOLDFAST_TEMPORAL_ADDRESS": addresses.temporal,
-                "HOLDFAST_TEMPORAL_NAMESPACE": self._config.temporal_namespace,
-                "HOLDFAST_HOME": str(self._home),
-            },
+            env=self._temporal_env(addresses),
         )
 
     def _worker_child(self, group: str, addresses: Addresses, health: HostPort, metrics: HostPort) -> ChildSpec:
@@ -237,15 +232,20 @@ class Stack:
             command=(*self._config.worker_command, group),
             grace=self._config.worker_grace,
             env={
-                **self._config.worker_env,
-                "HOLDFAST_TEMPORAL_ADDRESS": addresses.temporal,
-                "HOLDFAST_TEMPORAL_NAMESPACE": self._config.temporal_namespace,
-                "HOLDFAST_HOME": str(self._home),
+                **self._temporal_env(addresses),
                 "HOLDFAST_ENVOY_ADMIN": addresses.envoy_admin,
                 "HOLDFAST_WORKER_HEALTH_PORT": str(port_of(health)),
                 "HOLDFAST_WORKER_METRICS_PORT": str(port_of(metrics)),
             },
         )
+
+    def _temporal_env(self, addresses: Addresses) -> dict[str, str]:
+        return {
+            **self._config.worker_env,
+            "HOLDFAST_TEMPORAL_ADDRESS": addresses.temporal,
+            "HOLDFAST_TEMPORAL_NAMESPACE": self._config.temporal_namespace,
+            "HOLDFAST_HOME": str(self._home),
+        }
 
     async def _stop(self) -> None:
         """Workers first, as what they watch goes next; then the services, then what both stood on."""

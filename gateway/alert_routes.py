@@ -22,20 +22,14 @@ from analysis.opsgenie_alerts import from_opsgenie
 from analysis.own_alerts import from_own
 from analysis.pagerduty_alerts import from_pagerduty
 from analysis.sentry_alerts import from_sentry
-from analysis.signatures import (
-    STANDARD_ID,
-    NotSignedError,
-    check_generic,
-    check_grafana,
-    check_pagerduty,
-    check_sentry,
-)
+from analysis.signatures import NotSignedError, check_generic, check_grafana, check_pagerduty, check_sentry
 from gateway.accesses import Accesses
 from gateway.alert_schemas import RESPONSES, body_schema
 from gateway.bodies import Budget, body_of, drained, json_of
 from gateway.doorkeeper import WAYS_TO_SHOW_A_KEY, Caller, Doorkeeper
 from gateway.intake import Intake
 from gateway.rulebook import Rulebook, Rules
+from models import standard_webhooks
 from models.alert import Normalised
 from models.front_door import AlertsAnswer
 from models.gateway_spec import Access
@@ -170,7 +164,7 @@ def _given_id(request: Request, door: str, document: JsonValue) -> str:
     """What the sender itself names a delivery, the same when it is sent again; empty where it does not."""
     if door == "pagerduty" and isinstance(document, dict) and isinstance(event := document.get("event"), dict):
         return str(event.get("id") or "")
-    return request.headers.get("idempotency-key", "") or request.headers.get(STANDARD_ID, "")
+    return request.headers.get("idempotency-key", "") or request.headers.get(standard_webhooks.ID, "")
 
 
 def _generic(rules: Rules, door: str) -> Read:

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from temporalio.client import Client
-from temporalio.common import SearchAttributeKey, SearchAttributePair, TypedSearchAttributes
 from temporalio.service import RPCError, RPCStatusCode
 
 from analysis.placing import Placed, Surroundings, ToSend, by_incident, place
@@ -19,10 +18,11 @@ from models.alert import Alert, AlertStatus, Normalised, Suppressed, SuppressedB
 from models.catalog import Catalog
 from models.front_door import AlertsAnswer, NotTaken, OpensNothing, TakenBy
 from models.ids import IncidentRef, ServiceRef, incident_id
-from models.incident import AlertSignal, IncidentRequest, Phase
+from models.incident import AlertSignal, IncidentRequest
 from models.record import AuditEntry
-from models.temporal_names import IncidentSignal, SearchAttribute, TaskQueue
+from models.temporal_names import IncidentSignal, TaskQueue
 from workflows.incident import Incident
+from workflows.incident_attributes import search_attributes
 
 AT_ONCE = 16
 """Calls to Temporal. It serves as many at its full pace. More would only wait there, and workers among them; here, what
@@ -193,13 +193,6 @@ async def _tell(letters: Sequence[Letter]) -> bool:
 
 async def signal_with_start(client: Client, request: IncidentRequest, signals: Sequence[AlertSignal]) -> None:
     """Tell the incident, which begins if there is none of its key. Raises RPCError."""
-    pending = request.rules.open_after is not None and request.rules.open_after.alerts > 1
-    attributes = {
-        SearchAttribute.SERVICE: request.ref.service,
-        SearchAttribute.ENVIRONMENT: request.ref.environment,
-        SearchAttribute.SEVERITY: str(request.severity),
-        SearchAttribute.PHASE: str(Phase.PENDING if pending else Phase.TRIGGERED),
-    }
     await client.start_workflow(
         Incident.run,
         request,
@@ -208,9 +201,7 @@ async def signal_with_start(client: Client, request: IncidentRequest, signals: S
         start_signal=IncidentSignal.FIRED,
         start_signal_args=signals,
         static_summary=f"{request.severity} {request.title}"[:200],
-        search_attributes=TypedSearchAttributes(
-            [SearchAttributePair(SearchAttributeKey.for_keyword(name), value) for name, value in attributes.items()]
-        ),
+        search_attributes=search_attributes(request),
         rpc_timeout=RPC_TIMEOUT,
     )
 

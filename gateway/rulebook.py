@@ -10,7 +10,7 @@ from pathlib import Path
 from pydantic import SecretStr
 
 from models.catalog import Catalog
-from models.gateway_spec import GenericSignature, KeySpec
+from models.gateway_spec import KeySpec
 from models.secrets import SecretUnavailableError
 from runtime.catalog_file import CatalogError, load_catalog
 from runtime.secrets import resolve_secrets
@@ -46,9 +46,6 @@ class Rules:
         for name, signature in spec.signatures.generic.items():
             signing[f"generic/{name}"] = _resolved(signature.secret, f"the secret of {name}")
         return cls(catalog, keys, signing)
-
-    def generic_signature(self, name: str) -> GenericSignature | None:
-        return self.catalog.gateway.signatures.generic.get(name)
 
 
 def _resolved(text: str, what: str) -> SecretStr:

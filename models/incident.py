@@ -277,6 +277,12 @@ class IncidentRequest(Payload):
     )
     events_per_run: int = Field(default=2_000, ge=30, description="of history; then it continues as new")
 
+    @property
+    def begins_pending(self) -> bool:
+        """Whether several alerts must come first. A person's word is enough."""
+        wanted = self.rules.open_after
+        return not self.opened_by and wanted is not None and wanted.alerts > 1
+
 
 class IncidentOutcome(Payload):
     """What an incident that is closed leaves in Temporal; the records have all of it."""

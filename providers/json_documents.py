@@ -1,21 +1,19 @@
 """GET of JSON documents from what belongs to other people: bounded in size and in time, whatever answers."""
 
-import asyncio
 import json
 from datetime import timedelta
 
 import httpx
 from pydantic import JsonValue
 
-from models.quantities import format_duration
 from models.secrets import SecretUnavailableError
 from providers.errors import ProviderError
+from providers.http_refusals import MOST_DIGITS, answered_within, is_for_later, wished_pause
 from providers.roles import SecretResolver
 
 MOST_BYTES = 4 * 1024 * 1024
 
-_TRY_LATER = {httpx.codes.REQUEST_TIMEOUT, httpx.codes.TOO_EARLY, httpx.codes.TOO_MANY_REQUESTS}
-_MOST_DIGITS = 6  # of the seconds that a source asks to be left alone for
+_LONGEST_WISH = timedelta(hours=1)
 _MOST_SHOWN = 200
 
 
@@ -45,15 +43,15 @@ class Answer:
         advice = "Check the address and whether it wants a token."
         if self.status in {httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN}:
             advice = "Check the token that the catalog names for these metrics."
-        later = self.status in _TRY_LATER or self.status >= httpx.codes.INTERNAL_SERVER_ERROR
+        later = is_for_later(self.status)
         if later:
             advice = "It is asked again later."
-        seconds = self._retry_after[:_MOST_DIGITS] if self._retry_after.isdecimal() else None
-        wish = timedelta(seconds=int(seconds)) if seconds else None
+        # Who asks to be left alone for ages is left alone for as long as can be.
+        wish = wished_pause(self._retry_after[:MOST_DIGITS], _LONGEST_WISH)
         return ProviderError(
             f"{self.source} answers {self.status}: {self._beginning()}. {advice}",
             retryable=later,
-            retry_after=min(wish, timedelta(hours=1)) if wish and later else None,
+            retry_after=wish if later else None,
         )
 
     def _beginning(self) -> str:
@@ -81,26 +79,13 @@ class JsonDocuments:
         headers = {"accept": "application/json", "accept-encoding": "identity"}
         headers |= {"authorization": f"Bearer {secret}"} if secret else {}
         seconds = within.total_seconds()
-        try:
-            async with (
-                asyncio.timeout(seconds),
-                self._http.stream("GET", url, params=query, headers=headers, timeout=seconds) as response,
-            ):
-                body = await _body(source, response)
-                # What answers may show what it was sent; people are told what it answers.
-                return Answer(source, response, body.replace(secret.encode(), b"[the token]") if secret else body)
-        except (TimeoutError, httpx.TimeoutException) as error:
-            raise ProviderError(
-                f"{source} does not answer within {format_duration(within)}; "
-                "see whether it is overloaded, or give it more time with `timeout`.",
-                retryable=True,
-            ) from error
-        except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:
-            raise ProviderError(
-                f"{source} does not answer ({str(error) or type(error).__name__}); "
-                "see whether it runs and whether the catalog has its right address.",
-                retryable=True,
-            ) from error
+        async with (
+            answered_within(within, source, ", or give it more time with `timeout`"),
+            self._http.stream("GET", url, params=query, headers=headers, timeout=seconds) as response,
+        ):
+            body = await _body(source, response)
+            # What answers may show what it was sent; people are told what it answers.
+            return Answer(source, response, body.replace(secret.encode(), b"[the token]") if secret else body)
 
     def _looked_up(self, source: str, token: str) -> str:
         try:

@@ -5,25 +5,18 @@ Three headers come with the body. `webhook-id` is the same at every attempt of o
 of `<id>.<timestamp>.<body>` under the secret; a secret that begins with `whsec_` is base64 after that.
 """
 
-import asyncio
-import base64
-import binascii
-import hashlib
-import hmac
 import json
 from datetime import UTC, datetime, timedelta
 
 import httpx
 
 from models.notification import Notification, WebhookTarget
-from models.quantities import format_duration
 from models.secrets import SecretUnavailableError
+from models.standard_webhooks import ID, SIGNATURE, TIMESTAMP, VERSION, digest_of
 from providers.errors import ProviderError
+from providers.http_refusals import answered_within, is_for_later, wished_pause
 from providers.roles import SecretResolver
 
-ID, TIMESTAMP, SIGNATURE = "webhook-id", "webhook-timestamp", "webhook-signature"
-_PREFIX = "whsec_"
-_TRY_LATER = {httpx.codes.REQUEST_TIMEOUT, httpx.codes.TOO_EARLY, httpx.codes.TOO_MANY_REQUESTS}
 _MOST_BYTES = 4_096
 _MOST_SHOWN = 200
 _LONGEST_WISH = timedelta(minutes=10)
@@ -47,24 +40,12 @@ class WebhookNotifier:
         body = _body(notification)
         headers = self._headers(notification, target, body)
         shown, seconds = target.url.partition("?")[0], target.timeout.total_seconds()
-        try:
-            async with (
-                asyncio.timeout(seconds),
-                self._http.stream("POST", target.url, content=body, headers=headers, timeout=seconds) as response,
-            ):
-                if not response.is_success:
-                    raise await _refused(shown, response)
-        except (TimeoutError, httpx.TimeoutException) as error:
-            raise ProviderError(
-                f"{shown} does not answer within {format_duration(target.timeout)}; see whether it is overloaded.",
-                retryable=True,
-            ) from error
-        except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:
-            raise ProviderError(
-                f"{shown} does not answer ({str(error) or type(error).__name__}); see whether it runs and whether the "
-                "catalog has its right address.",
-                retryable=True,
-            ) from error
+        async with (
+            answered_within(target.timeout, shown),
+            self._http.stream("POST", target.url, content=body, headers=headers, timeout=seconds) as response,
+        ):
+            if not response.is_success:
+                raise await _refused(shown, response)
 
     def _headers(self, notification: Notification, target: WebhookTarget, body: bytes) -> dict[str, str]:
         timestamp = str(int(datetime.now(UTC).timestamp()))
@@ -76,22 +57,7 @@ class WebhookNotifier:
         except SecretUnavailableError as error:
             # Someone may set it while this waits, and what was to be told is still to be told.
             raise ProviderError(f"{notification.target.name} is not told: {error}", retryable=True) from error
-        return {**headers, SIGNATURE: signature(secret, notification.key, timestamp, body)}
-
-
-def signature(secret: str, message_id: str, timestamp: str, body: bytes) -> str:
-    """What `webhook-signature` reads; the receiver computes the same and compares in constant time."""
-    digest = hmac.new(_key(secret), f"{message_id}.{timestamp}.".encode() + body, hashlib.sha256).digest()
-    return f"v1,{base64.b64encode(digest).decode()}"
-
-
-def _key(secret: str) -> bytes:
-    if not secret.startswith(_PREFIX):
-        return secret.encode()
-    try:
-        return base64.b64decode(secret.removeprefix(_PREFIX), validate=True)
-    except (binascii.Error, ValueError):
-        return secret.encode()
+        return {**headers, SIGNATURE: f"{VERSION}{digest_of(secret, notification.key, timestamp, body)}"}
 
 
 def _body(notification: Notification) -> bytes:
@@ -108,13 +74,11 @@ async def _refused(shown: str, response: httpx.Response) -> ProviderError:
         body += chunk
         if len(body) >= _MOST_BYTES:
             break
-    later = response.status_code in _TRY_LATER or response.status_code >= httpx.codes.INTERNAL_SERVER_ERROR
+    later = is_for_later(response.status_code)
     said = " ".join(body[:_MOST_BYTES].decode(errors="replace").split())[:_MOST_SHOWN]
     advice = "It is tried again." if later else "Correct the address or the secret in the catalog, or the receiver."
-    wish = response.headers.get("retry-after", "")
-    seconds = timedelta(seconds=int(wish)) if wish.isdecimal() and len(wish) <= 6 else None  # noqa: PLR2004 - days
     return ProviderError(
         f"{shown} answers {response.status_code}: {said!r}. {advice}",
         retryable=later,
-        retry_after=min(seconds, _LONGEST_WISH) if seconds and later else None,
+        retry_after=wished_pause(response.headers.get("retry-after", ""), _LONGEST_WISH) if later else None,
     )

@@ -16,7 +16,8 @@ from typing import Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, JsonValue, TypeAdapter, ValidationError
 
 from models.counters import LatencyHistogram
-from models.metric_sources import LatencyUnit
+from models.judge_spec import MetricsSpec
+from models.metric_sources import LatencyUnit, PrometheusMetrics
 from providers.counters_read import NotACountError, count, histogram
 from providers.errors import ProviderError
 from providers.json_documents import Answer
@@ -104,6 +105,13 @@ class Result:
             return adapter.validate_python(self.content)
         except ValidationError as error:
             raise _stranger(self.source, error) from error
+
+
+def of_prometheus(spec: MetricsSpec) -> PrometheusMetrics:
+    """Raises ProviderError."""
+    if not isinstance(spec, PrometheusMetrics):
+        raise ProviderError(f"Prometheus is asked with the metrics of {spec.provider}.", retryable=False)
+    return spec
 
 
 def read_result(answer: Answer, query: str) -> Result:

@@ -14,7 +14,7 @@ from models.templates import fill_promql
 from providers.counters_read import all_of
 from providers.errors import ProviderError
 from providers.json_documents import JsonDocuments
-from providers.prometheus_answers import PastSeries, read_result, short
+from providers.prometheus_answers import PastSeries, of_prometheus, read_result, short
 from providers.roles import Progress, SecretResolver
 
 STEP = timedelta(minutes=1)
@@ -36,8 +36,7 @@ class PrometheusHistory:
     async def instances(
         self, ref: ServiceRef, spec: MetricsSpec, version: Version, begins: datetime, ends: datetime, progress: Progress
     ) -> Mapping[str, Sequence[CounterPoint]]:
-        if not isinstance(spec, Spec):
-            raise ProviderError(f"Prometheus is asked with the metrics of {spec.provider}.", retryable=False)
+        spec = of_prometheus(spec)
         requests: dict[str, dict[float, float]] = {}
         errors: dict[str, dict[float, float]] = {}
         begin = begins

@@ -17,7 +17,7 @@ from models.templates import fill_promql
 from providers.counters_read import NotACountError, all_of, count
 from providers.errors import ProviderError
 from providers.json_documents import JsonDocuments
-from providers.prometheus_answers import Result, Series, read_histogram, read_result, short
+from providers.prometheus_answers import Result, Series, of_prometheus, read_histogram, read_result, short
 from providers.roles import SecretResolver
 
 MOST_SERIES = 100
@@ -43,7 +43,7 @@ class PrometheusMetrics:
         await self._documents.aclose()
 
     async def snapshot(self, ref: ServiceRef, spec: MetricsSpec, versions: Sequence[Group]) -> MetricSnapshot:
-        spec = _of_prometheus(spec)
+        spec = of_prometheus(spec)
         taken_at = datetime.now(UTC)
         if not versions:
             return MetricSnapshot(taken_at=taken_at)
@@ -59,7 +59,7 @@ class PrometheusMetrics:
 
     async def measure(self, ref: ServiceRef, spec: MetricsSpec, query: str, version: Version) -> float | None:
         filled = fill_promql(query, ref, version)
-        result = await self._ask(_of_prometheus(spec), filled)
+        result = await self._ask(of_prometheus(spec), filled)
         if result.kind == "scalar":
             value = result.scalar()
         else:
@@ -137,9 +137,3 @@ def _counters(kind: _Kind, group: Sequence[Series], spec: Spec) -> Counters:
             return Counters(errors=count(group[0].number))
         case "latency":
             return Counters(latency=read_histogram(group, spec.latency_unit))
-
-
-def _of_prometheus(spec: MetricsSpec) -> Spec:
-    if not isinstance(spec, Spec):
-        raise ProviderError(f"Prometheus is asked with the metrics of {spec.provider}.", retryable=False)
-    return spec

@@ -11,21 +11,13 @@ from models.ids import IncidentRef
 from models.incident import IncidentRecord
 from models.notification import Notification
 from records.incident_rows import entry_row, incident_row, notification_row
-from records.inserting import insert
+from records.inserting import insert, newest_stays
 from records.tables import INCIDENT_TIMELINE, INCIDENTS, NOTIFICATIONS
 
 
 async def write_incident(connection: AsyncConnection, record: IncidentRecord) -> None:
     """The newest picture stays; entries and messages that are there stay as they are."""
-    row = incident_row(record)
-    statement = insert(connection, INCIDENTS).values(**row)
-    await connection.execute(
-        statement.on_conflict_do_update(
-            index_elements=[INCIDENTS.c.workflow_id, INCIDENTS.c.run_id],
-            set_={name: statement.excluded[name] for name in row},
-            where=statement.excluded.revision > INCIDENTS.c.revision,
-        )
-    )
+    await connection.execute(newest_stays(connection, INCIDENTS, incident_row(record)))
     await _add(connection, INCIDENT_TIMELINE, [entry_row(record, entry) for entry in record.timeline])
     for each in record.notifications:
         await put_notification(connection, each.notification, each.sent_at, each.problem)

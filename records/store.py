@@ -28,7 +28,7 @@ from records.incident_store import (
     timeline_query,
     write_incident,
 )
-from records.inserting import insert
+from records.inserting import insert, newest_stays
 from records.migrating import migrate, require, schema_of
 from records.rows import audit_entry, audit_row, rollout_record, rollout_row, sample_row, trail_sample
 from records.schema import RecordsStatus, Schema
@@ -170,7 +170,7 @@ class RecordStore:
 async def write_on(connection: AsyncConnection, entries: ToRecord) -> None:
     """Write in the transaction that the connection is in."""
     if entries.rollout:
-        await connection.execute(_upsert(connection, rollout_row(entries.rollout)))
+        await connection.execute(newest_stays(connection, ROLLOUTS, rollout_row(entries.rollout)))
     if entries.incident:
         await write_incident(connection, entries.incident)
     for entry in entries.every_audit:
@@ -188,15 +188,6 @@ async def add_samples_on(connection: AsyncConnection, rollout: RolloutKey, sampl
 
 async def _count(connection: AsyncConnection, table: Table) -> int:
     return int((await connection.execute(select(func.count()).select_from(table))).scalar_one())
-
-
-def _upsert(connection: AsyncConnection, row: Mapping[str, object]) -> Insert:
-    statement = insert(connection, ROLLOUTS).values(**row)
-    return statement.on_conflict_do_update(
-        index_elements=[ROLLOUTS.c.workflow_id, ROLLOUTS.c.run_id],
-        set_={name: statement.excluded[name] for name in row},
-        where=statement.excluded.revision > ROLLOUTS.c.revision,
-    )
 
 
 def _insert_if_absent(connection: AsyncConnection, row: Mapping[str, object]) -> Insert:

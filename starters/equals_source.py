@@ -15,10 +15,10 @@ from models.metric_sources import PrometheusMetrics
 from models.record import RolloutRecord
 from providers.errors import ProviderError
 from providers.roles import Progress
-from records.evidence_spool import FOLDER, EvidenceSpool
 from starters.exits import CommandError, Exit
 from starters.past import past_rollouts
 from starters.session import Session
+from starters.trail_samples import by_time, waiting_here
 from workers.wiring import Adapters
 
 _MOST_ROLLOUTS = 1000
@@ -76,7 +76,6 @@ async def found_in_prometheus(session: Session, sought: Sought, progress: Progre
 
 async def found_in_records(session: Session, sought: Sought, progress: Progress) -> list[Period]:
     """Raises CommandError, also where there is nothing to compare."""
-    spool = EvidenceSpool(session.settings.home / FOLDER)
     periods: list[Period] = []
     async with session.records() as store:
         progress("rollouts")
@@ -85,11 +84,10 @@ async def found_in_records(session: Session, sought: Sought, progress: Progress)
         for record in chosen:
             progress(f"the rollout of {record.version} on {record.started_at:%Y-%m-%d at %H:%M}")
             key = RolloutKey(workflow_id=rollout_id(sought.ref), run_id=record.run_id)
-            # This host's files first: what is shipped meanwhile is in the records when those are read.
-            waiting = await asyncio.to_thread(spool.of, key)
-            by_time = {sample.at: sample for sample in (*waiting, *await store.samples(key))}
+            waiting = await waiting_here(session, key)
+            shipped = await store.samples(key)
             name = f"{record.version} beside {record.stable_before} on {record.started_at:%Y-%m-%d %H:%M}"
-            periods.append(of_trail(name, by_time.values()))
+            periods.append(of_trail(name, by_time(waiting, shipped)))
     if not any(period.minutes for period in periods):
         raise CommandError(_nothing_recorded(sought, chosen), Exit.REFUSED)
     return [period for period in periods if period.minutes]

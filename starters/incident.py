@@ -30,6 +30,7 @@ from starters.options import CatalogOption, JsonOption, NoteOption
 from starters.output import print_json
 from starters.session import Session, from_where, who
 from workflows.incident import Incident
+from workflows.incident_attributes import search_attributes
 
 PATIENCE = timedelta(seconds=10)
 _LIMIT = 10_000
@@ -157,6 +158,7 @@ async def _start(session: Session, request: IncidentRequest) -> None:
             task_queue=TaskQueue.INCIDENTS,
             id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
             static_summary=f"{request.severity} {request.ref.service}: {request.title}"[:200],
+            search_attributes=search_attributes(request),
             rpc_timeout=PATIENCE,
         )
     except WorkflowAlreadyStartedError as error:

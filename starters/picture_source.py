@@ -1,6 +1,5 @@
 """What the picture of a rollout is drawn from: its record, and the trail of its watch."""
 
-import asyncio
 from dataclasses import dataclass
 
 from temporalio.client import WorkflowQueryFailedError
@@ -11,11 +10,11 @@ from models.evidence_trail import RolloutKey, TrailSample
 from models.ids import ServiceRef, rollout_id
 from models.record import RolloutRecord
 from models.rollout import PastRollout
-from records.evidence_spool import FOLDER, EvidenceSpool
 from starters.exits import CommandError, Exit
 from starters.observing import PATIENCE
 from starters.past import past_rollouts
 from starters.session import Session
+from starters.trail_samples import by_time, waiting_here
 from workflows.rollout import Rollout
 
 _SEARCHED = 100
@@ -53,8 +52,7 @@ async def chosen(session: Session, ref: ServiceRef, run_id: str | None) -> PastR
 async def source_of(session: Session, ref: ServiceRef, run_id: str) -> Source:
     """The record as far as it is known by now, and every sample. Raises CommandError when the rollout is not known."""
     key = RolloutKey(workflow_id=rollout_id(ref), run_id=run_id)
-    # This host's files first: what is shipped meanwhile is in the records when those are read.
-    waiting = await asyncio.to_thread(EvidenceSpool(session.settings.home / FOLDER).of, key)
+    waiting = await waiting_here(session, key)
     recorded: RolloutRecord | None = None
     shipped: tuple[TrailSample, ...] = ()
     trouble: str | None = None
@@ -69,8 +67,7 @@ async def source_of(session: Session, ref: ServiceRef, run_id: str) -> Source:
         raise CommandError(
             trouble or f"Neither the records nor Temporal know the run {run_id} of {ref.service}.", Exit.UNREACHABLE
         )
-    by_time = {sample.at: sample for sample in (*waiting, *shipped)}
-    return Source(record, tuple(by_time[at] for at in sorted(by_time)), trouble)
+    return Source(record, by_time(waiting, shipped), trouble)
 
 
 async def _seen(session: Session, ref: ServiceRef, key: RolloutKey) -> RolloutRecord | None:

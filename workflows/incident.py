@@ -209,8 +209,8 @@ class Incident:
     def _was_brought(self, step: int, record: NotificationRecord) -> None:
         self._books.sent(record)
         target = record.notification.target.name
-        self._become(delivered(self._state, step, target, workflow.now(), record.problem))
-        self._wake()
+        self._state = delivered(self._state, step, target, workflow.now(), record.problem)
+        self._wake()  # even where it changes nothing, as the message is to be recorded
 
     async def _tell(self) -> None:
         """Other incidents, one message after the other, so that they hear the newest last."""

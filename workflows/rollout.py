@@ -9,6 +9,7 @@ from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_
 with workflow.unsafe.imports_passed_through():
     from analysis.rollout_plan import starting_point, steps_for
     from analysis.rollout_result import result_of
+    from models.deployment import Instances
     from models.guard import LeaseKind, LeaseOutcome, Refusal
     from models.ids import group_words
     from models.judgement import Verdict
@@ -33,10 +34,12 @@ with workflow.unsafe.imports_passed_through():
         Waiting,
     )
     from models.temporal_names import ROLLOUT_WORKFLOW
+    from models.traffic import TrafficSplit
     from workflows import metrics
     from workflows.guarding import GuardLease
     from workflows.rollout_attributes import search_attributes
     from workflows.rollout_books import RolloutBooks
+    from workflows.rollout_brevity import is_brief
     from workflows.rollout_journal import Journal
     from workflows.rollout_orders import Orders
     from workflows.rollout_steps import Steps
@@ -78,7 +81,7 @@ class Rollout:
 
     @workflow.run
     async def run(self, request: RolloutRequest) -> RolloutResult:
-        self._guarded = workflow.patched(GUARDED)
+        self._guarded = is_brief() or workflow.patched(GUARDED)
         because = f": {request.reason}" if request.reason else ""
         self._journal.note(f"{request.requested_by} asked for {request.version}{because}")
         if self._guarded:
@@ -169,8 +172,7 @@ class Rollout:
     async def _prepare(self) -> bool:
         """Find out what is there and plan; False when the version is stable already."""
         await self._ask_the_guard()
-        split = await unless_aborted(self._orders, self._world.traffic())
-        running = await unless_aborted(self._orders, self._world.instances(patiently=False))
+        split, running = await self._look()
         found = starting_point(self._version, split, running, wanted=self._request.spec.deploy.instances)
         self._journal.update(stable=found.stable)
         if found.stable and split and split.weight > 0:
@@ -184,6 +186,14 @@ class Rollout:
         self._journal.plan(steps_for(request.spec, self._version, stable=found.stable, at_once=request.at_once))
         self._journal.enter(Phase.PROGRESSING)
         return True
+
+    async def _look(self) -> tuple[TrafficSplit | None, Instances]:
+        """Who gets traffic, and what lives."""
+        if is_brief():
+            both = asyncio.gather(self._world.traffic(), self._world.instances(patiently=False))
+            return await unless_aborted(self._orders, both)
+        split = await unless_aborted(self._orders, self._world.traffic())
+        return split, await unless_aborted(self._orders, self._world.instances(patiently=False))
 
     async def _ask_the_guard(self) -> None:
         if self._guarded:

@@ -17,6 +17,7 @@ with workflow.unsafe.imports_passed_through():
         TimelineEntry,
     )
     from models.temporal_names import SearchAttribute
+    from workflows.rollout_brevity import is_brief
 
 PHASE = SearchAttributeKey.for_keyword(SearchAttribute.PHASE)
 TIMELINE_LIMIT = 200
@@ -38,7 +39,7 @@ class Journal:
 
     def enter(self, phase: Phase, question: str | None = None) -> None:
         """Go over to a phase, saying what is asked of a person if anything is."""
-        if phase is not self.state.phase:
+        if phase is not self.state.phase and not (phase is Phase.PROMOTING and is_brief()):  # gone in a moment
             workflow.upsert_search_attributes([PHASE.value_set(phase)])
         self.update(phase=phase, question=question)
 

@@ -28,7 +28,6 @@ class World:
     def __init__(self, request: RolloutRequest) -> None:
         self._ref = request.ref
         self._spec = request.spec
-        self._version = request.version
         self._asked = 0
         self._first_look = READ if request.automatic else QUICK_READ
 

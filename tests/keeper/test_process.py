@@ -12,22 +12,10 @@ from models.keeper import LeaseState
 from models.traffic import TrafficSplit
 from tests.exposition import scrape, total
 from tests.keeper.canary import Canary, KeeperProcess, a_canary, keeper_process
-from tests.providers.envoy_harness import Envoy, Site, Upstream, eventually, running_envoy, running_site
+from tests.providers.envoy_harness import Envoy, Site, Upstream, eventually, running_site
 
 BOUND = 2.0
 """Seconds after the deadline within which traffic is back."""
-
-
-@pytest.fixture
-async def envoy(tmp_path: Path) -> AsyncIterator[Envoy]:
-    async with running_envoy(tmp_path / "envoy") as envoy:
-        yield envoy
-
-
-@pytest.fixture
-async def site(envoy: Envoy) -> AsyncIterator[Site]:
-    async with running_site(envoy) as site:
-        yield site
 
 
 @pytest.fixture

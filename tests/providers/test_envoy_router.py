@@ -15,22 +15,10 @@ from models.traffic import Backend, TrafficSplit
 from providers.envoy_admin import EnvoyAdmin
 from providers.envoy_files import locked
 from providers.envoy_router import EnvoyRouter
-from tests.providers.envoy_harness import Envoy, Site, eventually, free_address, running_envoy, running_site
+from tests.providers.envoy_harness import Envoy, Site, eventually, free_address, running_site
 from tests.providers.router_contract import RouterContract
 
 CART = ServiceRef(environment="local", service="cart")
-
-
-@pytest.fixture
-async def envoy(tmp_path: Path) -> AsyncIterator[Envoy]:
-    async with running_envoy(tmp_path / "envoy") as envoy:
-        yield envoy
-
-
-@pytest.fixture
-async def site(envoy: Envoy) -> AsyncIterator[Site]:
-    async with running_site(envoy) as site:
-        yield site
 
 
 class EnvoyStage:

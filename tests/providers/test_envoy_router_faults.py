@@ -4,7 +4,6 @@ import asyncio
 import json
 import re
 import socket
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -16,19 +15,7 @@ from providers.envoy_resources import make_record
 from providers.envoy_router import EnvoyRouter
 from providers.envoy_store import EnvoyStore
 from providers.errors import ProviderError
-from tests.providers.envoy_harness import Envoy, Site, Upstream, running_envoy, running_site
-
-
-@pytest.fixture
-async def envoy(tmp_path: Path) -> AsyncIterator[Envoy]:
-    async with running_envoy(tmp_path / "envoy") as envoy:
-        yield envoy
-
-
-@pytest.fixture
-async def site(envoy: Envoy) -> AsyncIterator[Site]:
-    async with running_site(envoy) as site:
-        yield site
+from tests.providers.envoy_harness import Envoy, Site, Upstream, running_site
 
 
 async def test_a_killed_envoy_serves_the_same_split_when_it_is_back(site: Site) -> None:

@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import psutil
@@ -14,7 +13,7 @@ from providers.envoy_files import EnvoyFolder, write_bootstrap
 from providers.envoy_resources import ServiceRecord, make_record
 from providers.envoy_store import EnvoyStore
 from providers.errors import ProviderError
-from tests.providers.envoy_harness import SHOP, Site, running_envoy, running_site
+from tests.providers.envoy_harness import SHOP, Site
 
 ASKS_FOR_SIX = """
 from pathlib import Path
@@ -22,12 +21,6 @@ from providers.inotify import has_room
 Path("/proc/sys/user/max_inotify_instances").write_text("5")
 print(has_room(5), has_room(6), has_room(5))
 """
-
-
-@pytest.fixture
-async def site(tmp_path: Path) -> AsyncIterator[Site]:
-    async with running_envoy(tmp_path / "envoy") as envoy, running_site(envoy) as site:
-        yield site
 
 
 def a_split(store: EnvoyStore, *versions: str) -> None:

@@ -17,8 +17,9 @@ from pydantic import SecretStr
 
 from models.notification import ConsoleTarget, Notification, NotifyTarget, WebhookTarget
 from models.secrets import SecretUnavailableError
+from models.standard_webhooks import ID, SIGNATURE, TIMESTAMP
 from providers.errors import ProviderError
-from providers.notify_webhook import ID, SIGNATURE, TIMESTAMP, WebhookNotifier
+from providers.notify_webhook import WebhookNotifier
 from tests.records.test_incidents import a_message
 
 SECRET = "${env:PAGER_SECRET}"

@@ -251,9 +251,7 @@ _ROLLOUTS = {
     "inconclusive-aborted": Scenario(lambda world: world.verdicts.append(inconclusive()), script=_abort_when_asked),
 }
 
-SCENARIOS: dict[str, Scenario | GuardScenario | IncidentScenario] = {
-    **_ROLLOUTS,
-    **{f"guarded-{name}": scenario for name, scenario in _ROLLOUTS.items()},
+_GUARDED_ROLLOUTS = {
     "rolling": Scenario(_three, request=a_request(spec=a_rolling_service(3, approval=True)), script=_approve),
     "rolling-unhealthy": Scenario(_three_then_bad, request=a_request(spec=a_rolling_service(3))),
     "lapsed": Scenario(lambda world: world.lapse("watch")),
@@ -270,6 +268,13 @@ SCENARIOS: dict[str, Scenario | GuardScenario | IncidentScenario] = {
         request=a_request(spec=beside_a_baseline(a_service())),
     ),
     "refused-by-its-guard": Scenario(request=a_request().model_copy(update={"guard": FROZEN})),
+}
+
+SCENARIOS: dict[str, Scenario | GuardScenario | IncidentScenario] = {
+    **_ROLLOUTS,
+    **{f"guarded-{name}": scenario for name, scenario in _ROLLOUTS.items()},
+    **_GUARDED_ROLLOUTS,
+    **{f"brief-{name}": scenario for name, scenario in (_ROLLOUTS | _GUARDED_ROLLOUTS).items()},
     "guard-leases": GuardScenario(_leases),
     "guard-freezes": GuardScenario(_freezes),
     "guard-full-run": GuardScenario(_a_full_run, updates_per_run=3),
@@ -279,4 +284,6 @@ SCENARIOS: dict[str, Scenario | GuardScenario | IncidentScenario] = {
     "incident-paged-first": IncidentScenario(_hears_of_several_requests_at_once, pages_first=True),
     "incident-full-run": IncidentScenario(_goes_on_in_another_run, events_per_run=40),
 }
-"""Those of `_ROLLOUTS` without `guarded-` were recorded before rollouts had guards; they are never recorded anew."""
+"""The rollouts that are not `brief-` were recorded by older code, the first of them before there were guards; they are
+never recorded anew.
+"""

@@ -1,12 +1,9 @@
 """`holdfast guard`, against guards that run on a real server."""
 
-import asyncio
 import json
-import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -14,7 +11,7 @@ from temporalio.client import Client
 
 from models.guard import LeaseKind, LeaseOutcome
 from models.quantities import HostPort
-from tests.whole.platform import environment
+from tests.starters.command_line import Said, said_by
 from tests.workers.dev_server import free_port, running_temporal
 from tests.workflows.guard_harness import GuardedService, connected, end, guarded_server
 
@@ -23,17 +20,6 @@ from tests.workflows.guard_harness import GuardedService, connected, end, guarde
 async def server(temporal_cli: Path) -> AsyncIterator[Client]:
     async with running_temporal(temporal_cli) as address, guarded_server(address) as client:
         yield client
-
-
-@dataclass(frozen=True)
-class Said:
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.out)
 
 
 @dataclass(frozen=True)
@@ -46,14 +32,7 @@ class CommandLine:
     closed: str
 
     async def __call__(self, *words: str) -> Said:
-        catalog = self.folder / "holdfast.yaml"
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "starters.main", "guard", *words, "--catalog", str(catalog),
-            env=environment(self.folder, HOLDFAST_TEMPORAL_ADDRESS=self.address, TZ="UTC"),
-            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-        )  # fmt: skip
-        out, err = await process.communicate()
-        return Said(process.returncode or 0, out.decode(), err.decode())
+        return await said_by(self.folder, self.address, "guard", *words)
 
 
 @pytest.fixture

@@ -1,14 +1,11 @@
 """`holdfast incident`, against incidents that run on a real server with real records."""
 
-import asyncio
 import json
-import sys
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest_asyncio
 from temporalio.api.enums.v1 import IndexedValueType
@@ -19,23 +16,12 @@ from models.quantities import HostPort
 from models.temporal_names import SearchAttribute, TaskQueue
 from runtime.plugin import holdfast_plugin
 from runtime.settings import Settings
-from tests.whole.platform import environment
+from tests.starters.command_line import Said, said_by
 from tests.workers.dev_server import running_temporal
 from tests.workers.eventually import eventually
 from workers.groups import groups_named
 from workers.run import build_worker
 from workers.wiring import Adapters
-
-
-@dataclass(frozen=True)
-class Said:
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.out)
 
 
 @dataclass(frozen=True)
@@ -46,13 +32,7 @@ class CommandLine:
     address: HostPort
 
     async def __call__(self, *words: str) -> Said:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "starters.main", "incident", *words, "--catalog", str(self.folder / "holdfast.yaml"),
-            env=environment(self.folder, HOLDFAST_TEMPORAL_ADDRESS=self.address, TZ="UTC"),
-            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-        )  # fmt: skip
-        out, err = await process.communicate()
-        return Said(process.returncode or 0, out.decode(), err.decode())
+        return await said_by(self.folder, self.address, "incident", *words)
 
     async def until_shown(self, incident: str, words: str) -> str:
         shown = ""
@@ -67,9 +47,9 @@ class CommandLine:
 
 
 @pytest_asyncio.fixture
-async def incident(tmp_path: Path, temporal_cli: Path) -> AsyncIterator[CommandLine]:
-    async with AsyncExitStack() as open_until_the_end:
-        address = await open_until_the_end.enter_async_context(running_temporal(temporal_cli))
+async def unattended(tmp_path: Path, temporal_cli: Path) -> AsyncIterator[CommandLine]:
+    """Nobody works on what it opens."""
+    async with running_temporal(temporal_cli) as address:
         client = await Client.connect(address, plugins=[holdfast_plugin()])
         keyword = IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD
         await client.operator_service.add_search_attributes(
@@ -77,9 +57,6 @@ async def incident(tmp_path: Path, temporal_cli: Path) -> AsyncIterator[CommandL
                 namespace=client.namespace, search_attributes=dict.fromkeys(SearchAttribute, keyword)
             )
         )
-        adapters = await open_until_the_end.enter_async_context(Adapters(Settings(home=tmp_path)))
-        for group in groups_named([TaskQueue.INCIDENTS, TaskQueue.NOTIFICATIONS, TaskQueue.RECORDS]):
-            await open_until_the_end.enter_async_context(build_worker(group, client, adapters))
         service = {
             "deploy": {"command": ["run", "{port}"]},
             "traffic": {"listen": "127.0.0.1:18080"},
@@ -93,6 +70,28 @@ async def incident(tmp_path: Path, temporal_cli: Path) -> AsyncIterator[CommandL
         }
         (tmp_path / "holdfast.yaml").write_text(json.dumps(catalog))
         yield CommandLine(tmp_path, address)
+
+
+@pytest_asyncio.fixture
+async def incident(unattended: CommandLine) -> AsyncIterator[CommandLine]:
+    client = await Client.connect(unattended.address, plugins=[holdfast_plugin()])
+    async with AsyncExitStack() as open_until_the_end:
+        adapters = await open_until_the_end.enter_async_context(Adapters(Settings(home=unattended.folder)))
+        for group in groups_named([TaskQueue.INCIDENTS, TaskQueue.NOTIFICATIONS, TaskQueue.RECORDS]):
+            await open_until_the_end.enter_async_context(build_worker(group, client, adapters))
+        yield unattended
+
+
+async def test_what_a_person_opens_is_listed_before_any_worker_has_seen_it(unattended: CommandLine) -> None:
+    opened = await unattended("open", "shop", "the till is stuck", "--severity", "SEV1", "--json")
+    assert opened.code == 0, opened.err
+
+    async def listed() -> bool:
+        found = (await unattended("list", "shop", "--json")).json["incidents"]
+        shown = [(each["incident"], each["phase"], each["severity"]) for each in found]
+        return shown == [(opened.json["incident"], "triggered", "SEV1")]
+
+    await eventually(listed)
 
 
 async def test_an_incident_from_its_opening_to_the_records(incident: CommandLine) -> None:

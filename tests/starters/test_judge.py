@@ -33,15 +33,9 @@ STEPS = [{"weight": "25%", "bake": "1h"}]
 
 
 @pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """No Temporal, and records in a file."""
-    for name in [name for name in os.environ if name.startswith("HOLDFAST_")]:
-        monkeypatch.delenv(name)
-    monkeypatch.setenv("HOLDFAST_HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("HOLDFAST_CATALOG", str(tmp_path / "holdfast.yaml"))
-    monkeypatch.setenv("HOLDFAST_TEMPORAL_ADDRESS", "127.0.0.1:1")
+def home(home: Path, tmp_path: Path) -> Path:
     written(tmp_path)
-    return tmp_path / "home"
+    return home
 
 
 def written(folder: Path, metrics: dict[str, object] | None = None, noise: dict[str, object] | None = None) -> None:

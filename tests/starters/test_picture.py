@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import os
 import sqlite3
 from datetime import timedelta
 from pathlib import Path
@@ -33,15 +32,9 @@ SHOP_AS_WRITTEN = {
 
 
 @pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """No Temporal, and records in a file."""
-    for name in [name for name in os.environ if name.startswith("HOLDFAST_")]:
-        monkeypatch.delenv(name)
-    monkeypatch.setenv("HOLDFAST_HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("HOLDFAST_CATALOG", str(tmp_path / "holdfast.yaml"))
-    monkeypatch.setenv("HOLDFAST_TEMPORAL_ADDRESS", "127.0.0.1:1")
+def home(home: Path, tmp_path: Path) -> Path:
     (tmp_path / "holdfast.yaml").write_text(json.dumps({"version": 1, "services": {"shop": SHOP_AS_WRITTEN}}))
-    return tmp_path / "home"
+    return home
 
 
 def recorded(home: Path, *records: RolloutRecord) -> None:

@@ -22,6 +22,7 @@ from models.ids import ServiceRef
 from models.traffic import EnvoyTraffic
 from providers.envoy_router import EnvoyRouter
 from providers.errors import ProviderError
+from tests.own_settings import strange_settings
 
 ROOT = Path(__file__).resolve().parents[2]
 HOLDFAST = (sys.executable, "-m", "starters.main")
@@ -61,12 +62,10 @@ def is_gone(process: psutil.Process) -> bool:
 
 def environment(home: Path, **more: str) -> dict[str, str]:
     """What the command sees: this home, free ports, and nothing of the developer's own settings."""
-    inherited = {
-        name: value for name, value in os.environ.items() if not name.startswith(("HOLDFAST_", "SENTRY_", "OTEL_"))
-    }
-    kept = {name: os.environ[name] for name in ("HOLDFAST_TEMPORAL_CLI", "HOLDFAST_CACHE_DIR") if name in os.environ}
+    strange = strange_settings()
+    inherited = {name: value for name, value in os.environ.items() if name not in strange}
     ports = {f"HOLDFAST_{name}_PORT": "0" for name in ("TEMPORAL", "UI", "ENVOY_ADMIN", "GATEWAY")}
-    return {**inherited, **kept, **ports, "HOLDFAST_HOME": str(home), "COLUMNS": "200", **more}
+    return {**inherited, **ports, "HOLDFAST_HOME": str(home), "COLUMNS": "200", **more}
 
 
 @dataclass(frozen=True)
@@ -280,16 +279,9 @@ class Platform:
     @contextmanager
     def deploying(self, shop: Shop, version: str) -> "Iterator[subprocess.Popen[str]]":
         """A `deploy --wait --json` under way; on leaving it is awaited."""
-        process = subprocess.Popen(
-            [*HOLDFAST, "deploy", shop.name, version, "--wait", "--json", "--catalog", str(shop.catalog)],
-            cwd=ROOT, env=self.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        )  # fmt: skip
-        try:
+        words = ("deploy", shop.name, version, "--wait", "--json", "--catalog", str(shop.catalog))
+        with under_way(*words, env=self.env) as process:
             yield process
-        finally:
-            if process.poll() is None:
-                process.kill()
-            process.communicate()
 
     def order(self, verb: str, shop: Shop, *more: str) -> "subprocess.CompletedProcess[str]":
         return self.run(verb, shop.name, "--catalog", str(shop.catalog), *more)
@@ -317,6 +309,20 @@ class Platform:
         finally:
             process.terminate()
             process.wait(timeout=30)
+
+
+@contextmanager
+def under_way(*words: str, env: dict[str, str]) -> "Iterator[subprocess.Popen[str]]":
+    """`holdfast`, killed on leaving if it has not ended."""
+    process = subprocess.Popen(
+        [*HOLDFAST, *words], cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.communicate()
 
 
 def finished(process: "subprocess.Popen[str]", *, within: float = 120) -> tuple[int, Json]:

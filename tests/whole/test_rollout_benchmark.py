@@ -58,7 +58,7 @@ async def _scheduled(client: Client) -> int:
 
 
 async def test_rollouts_at_a_gate_are_open_until_a_person_approves(stand: Stand, world: MemoryWorld) -> None:
-    handles = [(await stand.start(AT_A_GATE))[0] for _ in range(2)]
+    handles = [await stand.start(AT_A_GATE) for _ in range(2)]
     await world.until_watched(2)
 
     for handle in handles:
