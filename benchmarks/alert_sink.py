@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from benchmarks.alert_sending import length_of
 from models.quantities import HostPort
-from providers.notify_webhook import ID
+from models.standard_webhooks import ID
 
 _TAKEN = b"HTTP/1.1 204 No Content\r\nContent-Length: 0\r\n\r\n"
 _HEAD = ID.encode() + b":"
