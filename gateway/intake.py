@@ -24,9 +24,9 @@ from models.temporal_names import IncidentSignal, TaskQueue
 from workflows.incident import Incident
 from workflows.incident_attributes import search_attributes
 
-AT_ONCE = 16
-"""Calls to Temporal. It serves as many at its full pace. More would only wait there, and workers among them; here, what
-waits for the same incident becomes one call.
+AT_ONCE = 64
+"""Calls to Temporal. It serves as many at its full pace, and more would only wait there; what waits here for the same
+incident becomes one call.
 """
 
 RPC_TIMEOUT = timedelta(seconds=8)
