@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from datetime import timedelta
 
 from temporalio import activity
@@ -21,15 +21,17 @@ async def heartbeating(said: str | Payload = "") -> AsyncIterator[Callable[[str]
         said = text
         activity.heartbeat(said)
 
-    async def beat() -> None:
-        while True:
-            await asyncio.sleep(BEAT.total_seconds())
-            activity.heartbeat(said)
+    next_beat: asyncio.TimerHandle
 
-    beating = asyncio.create_task(beat())
+    def beat() -> None:
+        nonlocal next_beat
+        activity.heartbeat(said)
+        next_beat = loop.call_later(BEAT.total_seconds(), beat)
+
+    loop = asyncio.get_running_loop()
+    # A timer, not a task: a watch opens such a block at every look.
+    next_beat = loop.call_later(BEAT.total_seconds(), beat)
     try:
         yield say
     finally:
-        beating.cancel()
-        with suppress(asyncio.CancelledError):
-            await beating
+        next_beat.cancel()

@@ -3,7 +3,6 @@
 import asyncio
 import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -29,6 +28,12 @@ from records.roles import EvidenceLog
 
 HAND_OVER_DELAY = timedelta(milliseconds=100)
 INSTANCES_EVERY = timedelta(seconds=5)
+BEATS_A_SECOND = 200
+"""Heartbeats of all watches of a worker together. Each is a transaction of Temporal's, and costs the worker about as
+much as a look; so where many watch, each has its say less often."""
+LONGEST_WITHOUT_BEAT = timedelta(milliseconds=1600)
+"""Within the heartbeat timeout of a watch three of them have their place. What is seen in between is not lost with a
+worker that dies: counters go on counting, and the next worker reads on from what the last heartbeat had."""
 
 
 class TrafficActivities:
@@ -50,6 +55,7 @@ class TrafficActivities:
         self._keeper = keeper
         self._evidence_log = evidence_log
         self._still_wanted = still_wanted
+        self._under_way = 0
 
     @property
     def registered(self) -> list[Callable[..., Any]]:
@@ -101,15 +107,22 @@ class TrafficActivities:
         The progress travels in the heartbeat: a worker that takes over goes on from there, and people who watch
         read it, without one event in the workflow's history.
         """
-        if watch.lease is None:
-            return await self._watch(watch)
-        return await while_renewed(self._watch(watch), self._keeper, watch.lease, self._still_wanted)
+        self._under_way += 1
+        stopping = asyncio.ensure_future(activity.wait_for_worker_shutdown())
+        try:
+            watching = self._watch(watch, stopping)
+            if watch.lease is None:
+                return await watching
+            return await while_renewed(watching, self._keeper, watch.lease, self._still_wanted)
+        finally:
+            stopping.cancel()
+            self._under_way -= 1
 
-    async def _watch(self, watch: Watch) -> Verdict:
+    async def _watch(self, watch: Watch, stopping: asyncio.Future[None]) -> Verdict:
         source = self._metric_sources[watch.metrics.provider]
         canary = CanaryWatch(watch, _last_progress())
         rollout = _rollout()
-        before = due = next_look = time.monotonic()
+        before = due = next_look = next_beat = time.monotonic()
         while True:
             now = time.monotonic()
             elapsed, before = timedelta(seconds=now - before), now
@@ -125,12 +138,17 @@ class TrafficActivities:
             except ProviderError as problem:
                 verdict = canary.missed(str(problem), at=datetime.now(UTC), elapsed=elapsed)
                 metrics_read(watch.metrics.provider, missed=True)
-            activity.heartbeat(canary.progress)
+            if verdict or now >= next_beat:
+                next_beat = now + self._beat_every()
+                activity.heartbeat(canary.progress)
             self._evidence_log.add(rollout, canary.samples())
             if verdict:
                 return verdict
             due = max(due + watch.judge.tick.total_seconds(), time.monotonic())
-            await _until(due)
+            await _until(due, stopping, canary)
+
+    def _beat_every(self) -> float:
+        return min(self._under_way / BEATS_A_SECOND, LONGEST_WITHOUT_BEAT.total_seconds())
 
     async def _look_at_instances(self, watch: Watch, canary: CanaryWatch) -> None:
         if watch.deploy is None:
@@ -156,15 +174,22 @@ async def _measured(source: MetricSource, watch: Watch) -> dict[str, Measured]:
     return dict(zip((rule.name for rule in rules), await asyncio.gather(*map(one, rules)), strict=True))
 
 
-async def _until(moment: float) -> None:
-    """Sleep, unless the worker is asked to stop: then hand the watch over at once instead of delaying the stop."""
-    with suppress(TimeoutError):
-        await asyncio.wait_for(activity.wait_for_worker_shutdown(), max(0.0, moment - time.monotonic()))
-        raise ApplicationError(
-            "this worker is stopping; another goes on from the last heartbeat",
-            type="WorkerStopping",
-            next_retry_delay=HAND_OVER_DELAY,
-        )
+async def _until(moment: float, stopping: asyncio.Future[None], canary: CanaryWatch) -> None:
+    """Sleep, seen to live; and if the worker is asked to stop, hand the watch over at once as it is now."""
+    longest = LONGEST_WITHOUT_BEAT.total_seconds()
+    while True:
+        left = max(0.0, moment - time.monotonic())
+        asked, _ = await asyncio.wait((stopping,), timeout=min(left, longest))
+        if asked or left > longest:
+            activity.heartbeat(canary.progress)
+        if asked:
+            raise ApplicationError(
+                "this worker is stopping; another goes on from the last heartbeat",
+                type="WorkerStopping",
+                next_retry_delay=HAND_OVER_DELAY,
+            )
+        if left <= longest:
+            return
 
 
 def _lease(asked: SetTraffic, key: LeaseKey) -> Lease:

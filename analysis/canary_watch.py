@@ -37,7 +37,9 @@ class CanaryWatch:
     def looked(self, instances: Instances) -> None:
         """Account for one look at the service's instances, to be done before the reading of the same moment."""
         crashes, watch = self.progress.crashes, self._watch
-        self._update(crashes=looked(crashes, instances, candidate=watch.candidate, stable=watch.stable, at=self._at))
+        spec = watch.judge.crash_loop
+        after = looked(crashes, instances, spec, candidate=watch.candidate, stable=watch.stable, at=self._at)
+        self._update(crashes=after)
 
     def saw(
         self, snapshot: MetricSnapshot, measured: Mapping[str, Measured] | None = None, *, elapsed: timedelta
@@ -65,7 +67,7 @@ class CanaryWatch:
         if of_stable.outcome is Outcome.UNHEALTHY:  # what it does is no measure, so nothing is weighed meanwhile
             self._update(compared=None, uncompared=timedelta())
         else:
-            self._compare(snapshot, elapsed)
+            self._compare(snapshot, elapsed, (candidate, stable))
         span = sum((span for span, _, _ in self._window), timedelta())
         self._update(
             watched=self.progress.watched + elapsed,
@@ -121,8 +123,8 @@ class CanaryWatch:
     def comparison(self) -> Comparison:
         return self.progress.comparison or self._earlier
 
-    def _compare(self, snapshot: MetricSnapshot, elapsed: timedelta) -> None:
-        """Weigh what both versions counted since they were last seen together."""
+    def _compare(self, snapshot: MetricSnapshot, elapsed: timedelta, newly: tuple[Counters, Counters]) -> None:
+        """Weigh what both versions counted since they were last seen together: mostly what they `newly` did."""
         spec, candidate, stable = self._watch.judge.compare, self._watch.candidate, self._watch.stable
         if not spec.enabled or stable is None:
             return
@@ -130,7 +132,7 @@ class CanaryWatch:
         comparison = begun(self.comparison, spec, past.latency if past else None)
         since = self.progress.compared or self.progress.last
         took = self.progress.uncompared + elapsed
-        both = both_since(since, snapshot, candidate, stable)
+        both = both_since(since, snapshot, candidate, stable, newly=None if self.progress.compared else newly)
         if both is None:
             waiting = since is not None
             self._update(comparison=comparison, compared=since, uncompared=took if waiting else timedelta())

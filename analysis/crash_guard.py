@@ -14,13 +14,22 @@ from models.quantities import format_duration
 
 
 def looked(
-    crashes: Crashes, instances: Instances, *, candidate: Version, stable: Group | None, at: timedelta
+    crashes: Crashes,
+    instances: Instances,
+    spec: CrashLoopSpec,
+    *,
+    candidate: Version,
+    stable: Group | None,
+    at: timedelta,
 ) -> Crashes:
-    """After one look at all instances of the service, `at` so much time since the watch began."""
+    """After one look at all instances of the service, `at` so much time since the watch began. Ends that no longer
+    count are forgotten, as a gate's watch may go on for days.
+    """
     alive, beside = _named(instances, candidate), _named(instances, stable)
     host_went = not set(crashes.stable) <= set(beside)
     ended = 0 if host_went else len(set(crashes.candidate) - set(alive))
-    return Crashes(candidate=alive, stable=beside, ended=(*crashes.ended, *(at for _ in range(ended))))
+    recent = (moment for moment in crashes.ended if at - moment <= spec.window)
+    return Crashes(candidate=alive, stable=beside, ended=(*recent, *(at for _ in range(ended))))
 
 
 def crash_loop(crashes: Crashes, spec: CrashLoopSpec, version: Version, *, at: timedelta) -> str | None:

@@ -53,8 +53,9 @@ POOLED_MINUTES = 0.5
 """Time that is weighed together at least where departures are followed: they change from minute to minute."""
 APART_MINUTES, MOST_APART_MINUTES = 4.0, 8.0
 """Time with one version alone that is weighed together at least, and at most kept until the other is seen."""
-APART_ROOM = 1.0
-"""What such a pool may add to a bet: readings may be missing because of what happened then."""
+APART_ROOM = 3.0
+"""What such a pool may add to a bet: readings may be missing because of what happened then, so one pool alone never
+decides. Less would cut what chance adds to a version that is worse, of which a handful of failures tell."""
 APART_VARIANCE = 0.01
 """By how much the logarithm of a service's rate may differ between such moments, squared."""
 ASSUMED_RATE, ASSUMED_REQUESTS = 0.001, 1000.0

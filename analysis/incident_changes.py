@@ -18,6 +18,9 @@ MOST_CARRIED = 1_500_000
 
 _ENTRIES_OF_A_LARGE_ONE = 10
 
+CHANGES_NOTHING = " changes nothing: "
+"""Between what was said and why it makes no sense now."""
+
 
 def noted(state: IncidentState, now: datetime, text: str, by: str = "") -> IncidentState:
     entry = TimelineEntry(number=state.entries + 1, at=now, text=text, by=by)
@@ -26,7 +29,7 @@ def noted(state: IncidentState, now: datetime, text: str, by: str = "") -> Incid
 
 def senseless(state: IncidentState, now: datetime, what: str, why: str, by: str = "") -> IncidentState:
     """Something was said that makes no sense now: it is written down, and changes nothing."""
-    return noted(state, now, f"{what} changes nothing: {why}", by)
+    return noted(state, now, f"{what}{CHANGES_NOTHING}{why}", by)
 
 
 def triggered(

@@ -5,6 +5,7 @@ from the past of the stable version; chosen by what is judged, it would favour o
 """
 
 import math
+from functools import lru_cache
 from itertools import pairwise
 
 from models.counters import LatencyHistogram
@@ -38,9 +39,10 @@ def slow_counts(histogram: LatencyHistogram, bound_ms: float | None) -> tuple[fl
 
 def _sound(histogram: LatencyHistogram) -> bool:
     bounds, counts = histogram.bounds_ms, histogram.counts
-    return (
-        len(counts) == len(bounds) + 1
-        and all(count >= 0 for count in counts)
-        and all(math.isfinite(bound) for bound in bounds)
-        and all(low < high for low, high in pairwise(bounds))
-    )
+    return len(counts) == len(bounds) + 1 and min(counts) >= 0 and _rising(bounds)
+
+
+@lru_cache(maxsize=64)
+def _rising(bounds: tuple[float, ...]) -> bool:
+    """Remembered, as a source's bounds hardly ever change and are looked at with every reading."""
+    return all(math.isfinite(bound) for bound in bounds) and all(low < high for low, high in pairwise(bounds))

@@ -1,6 +1,7 @@
 """Arithmetic on counters: increases across restarts, sums, quantiles of histograms."""
 
 from collections.abc import Sequence
+from operator import sub
 
 from models.counters import Counters, LatencyHistogram, MetricSnapshot
 from models.ids import Group
@@ -17,18 +18,12 @@ def increase(before: Counters | None, after: Counters | None) -> Counters:
     """
     if after is None:
         return Counters()
-    if before is None or _began_anew(before, after):
+    if before is None or after.requests < before.requests or after.errors < before.errors:
         return after
-    return Counters(
-        requests=after.requests - before.requests,
-        errors=after.errors - before.errors,
-        latency=LatencyHistogram(
-            bounds_ms=after.latency.bounds_ms,
-            counts=tuple(
-                new - old for new, old in zip(after.latency.counts, _padded(before.latency, after.latency), strict=True)
-            ),
-        ),
-    )
+    latency = _latency_increase(before.latency, after.latency)
+    if latency is None:
+        return after
+    return Counters(requests=after.requests - before.requests, errors=after.errors - before.errors, latency=latency)
 
 
 def increase_of(version: Group, before: MetricSnapshot, after: MetricSnapshot, *, is_new: bool = True) -> Counters:
@@ -96,18 +91,14 @@ def _size(counters: Counters) -> int:
     return counters.requests + counters.errors + sum(counters.latency.counts)
 
 
-def _began_anew(before: Counters, after: Counters) -> bool:
-    if after.requests < before.requests or after.errors < before.errors:
-        return True
-    if not before.latency.counts:
-        return False
-    if before.latency.bounds_ms != after.latency.bounds_ms:
-        return True
-    return any(new < old for new, old in zip(after.latency.counts, before.latency.counts, strict=True))
-
-
-def _padded(before: LatencyHistogram, after: LatencyHistogram) -> tuple[int, ...]:
-    return before.counts or (0,) * len(after.counts)
+def _latency_increase(before: LatencyHistogram, after: LatencyHistogram) -> LatencyHistogram | None:
+    """None where it began anew in between."""
+    if not before.counts:
+        return after
+    if before.bounds_ms != after.bounds_ms or len(before.counts) != len(after.counts):
+        return None
+    counts = tuple(map(sub, after.counts, before.counts))
+    return None if min(counts) < 0 else LatencyHistogram(bounds_ms=after.bounds_ms, counts=counts)
 
 
 def _add_histograms(counted: Sequence[LatencyHistogram]) -> LatencyHistogram:

@@ -4,19 +4,19 @@ Whoever takes alerts in calls `place` for each, puts those of one incident toget
 group as one signal, with a start for those that fired.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Protocol
 
 from analysis.alert_making import cut
 from analysis.routing import incident_key, route_of, severity_for
 from analysis.silencing import inhibited, silenced
 from analysis.storm import storms, umbrella
 from models.alert import Alert, AlertStatus, Suppressed
-from models.catalog import Catalog
-from models.ids import IncidentRef
+from models.ids import IncidentRef, Name
 from models.incident import AlertSignal, EscalationLevel, IncidentRequest, IncidentRules
-from models.incident_spec import DEFAULT_POLICY, IncidentsSpec, OpenAfter
+from models.incident_spec import DEFAULT_POLICY, IncidentsSpec, OpenAfter, Silence
 from models.notification import NotifyTarget
 from models.severity import Severity
 
@@ -28,17 +28,28 @@ MOST_IN_A_SIGNAL = 1_000
 """Alerts: with titles as long as may be they take 1.5 MB, and Temporal carries 2 MiB."""
 
 
+class Routing(Protocol):
+    """What of a catalog decides where an alert goes."""
+
+    @property
+    def incidents(self) -> IncidentsSpec: ...
+
+    @property
+    def depends_on(self) -> Mapping[Name, Sequence[Name]]: ...
+
+
 @dataclass(frozen=True)
 class Surroundings:
     """What is known beside the catalog when an alert comes in.
 
     `open_incidents` are those that are triggered or acknowledged, a mapping or a set where they are many; `opened` is
-    when the last new ones began.
+    when the last new ones began; `silences` are those that are in force beside the catalog's.
     """
 
     now: datetime
     open_incidents: Collection[IncidentRef] = ()
     opened: Sequence[datetime] = ()
+    silences: Sequence[Silence] = ()
 
 
 @dataclass(frozen=True)
@@ -66,7 +77,7 @@ class ToSend:
     alerts: tuple[Alert, ...] = field(default=())
 
 
-def place(alert: Alert, catalog: Catalog, around: Surroundings) -> Placed | Suppressed:
+def place(alert: Alert, catalog: Routing, around: Surroundings) -> Placed | Suppressed:
     """What cleared is never suppressed: it goes where it would have gone when it fired."""
     spec = catalog.incidents
     route = route_of(alert, spec)
@@ -82,8 +93,8 @@ def place(alert: Alert, catalog: Catalog, around: Surroundings) -> Placed | Supp
     )
     if alert.status is AlertStatus.CLEARED or ref in around.open_incidents:
         return placed
-    depends_on = {name: service.depends_on for name, service in catalog.services.items()}
-    suppressed = silenced(alert, spec.silences, around.now) or inhibited(alert, depends_on, around.open_incidents)
+    silences = (*spec.silences, *around.silences)
+    suppressed = silenced(alert, silences, around.now) or inhibited(alert, catalog.depends_on, around.open_incidents)
     if suppressed:
         return suppressed
     if storms(around.opened, spec.storm, around.now):

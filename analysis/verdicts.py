@@ -6,6 +6,7 @@ for it each must speak by itself, as one metric that is bad is a bad version.
 
 import math
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from analysis.bets import log_mean, pay_out, stake
 from analysis.evidence import log_fine, log_worse, requests_needed
@@ -34,14 +35,15 @@ def decide(
     First of: enough evidence against the candidate, enough for it.
     """
     weights = math.fsum(stake(metric.weight) for metric in metrics)
-    findings = tuple(_find(metric, weights / alpha, candidate, stable) for metric in metrics)
-    against = log_mean((log_worse(metric.evidence) for metric in metrics), (metric.weight for metric in metrics))
+    found = tuple(_find(metric, weights / alpha, candidate, stable) for metric in metrics)
+    findings = tuple(each.finding for each in found)
+    against = log_mean((each.worse for each in found), (metric.weight for metric in metrics))
     needed = 1 / alpha
-    decision, reason = Decision.GO_ON, _still_needed(metrics, findings)
+    decision, reason = Decision.GO_ON, _still_needed(found)
     if metrics and against >= math.log(needed):
         decision = Decision.ROLL_BACK
-        reason = f"{_loudest(metrics, findings)}; evidence {_told(against)}, {needed:,.0f} is needed"
-    elif metrics and all(log_fine(metric.evidence) >= math.log(1 / metric.spec.beta) for metric in metrics):
+        reason = f"{_loudest(metrics, found)}; evidence {_told(against)}, {needed:,.0f} is needed"
+    elif metrics and all(each.is_fine for each in found):
         decision = Decision.PROMOTE
         reason = "; ".join(finding.text for finding in findings) + "; that is good enough"
     return Judgement(
@@ -76,18 +78,28 @@ def compare(evidence: Evidence, verb: str, candidate: str, stable: str) -> str:
     return f"{when}{candidate} {verb} {_times(_ratio(x, n, y, m))} as {stable} {counts}"
 
 
-def _find(metric: JudgedMetric, payment: float, candidate: str, stable: str) -> MetricFinding:
+class _Found(NamedTuple):
+    """Of one metric, the logarithm of the evidence against the candidate, whether it is good enough, and in words."""
+
+    worse: float
+    is_fine: bool
+    finding: MetricFinding
+
+
+def _find(metric: JudgedMetric, payment: float, candidate: str, stable: str) -> _Found:
     """`payment` is what a bet on this metric must pay by itself, for each unit of its weight."""
+    worse, fine = log_worse(metric.evidence), log_fine(metric.evidence)
     missing = requests_needed(metric.evidence, metric.spec, metric.noise)
-    return MetricFinding(
+    finding = MetricFinding(
         metric=metric.name,
-        worse=min(MOST_TOLD, pay_out(log_worse(metric.evidence))),
+        worse=min(MOST_TOLD, pay_out(worse)),
         worse_needed=payment / stake(metric.weight) if stake(metric.weight) > 0 else None,
-        fine=min(MOST_TOLD, pay_out(log_fine(metric.evidence))),
+        fine=min(MOST_TOLD, pay_out(fine)),
         fine_needed=1 / metric.spec.beta,
         requests_needed=None if missing is None else math.ceil(min(missing, 1e15)),
         text=compare(metric.evidence, metric.verb, candidate, stable),
     )
+    return _Found(worse, fine >= math.log(1 / metric.spec.beta), finding)
 
 
 def _times(ratio: float) -> str:
@@ -102,25 +114,21 @@ def _ratio(x: float, n: float, y: float, m: float) -> float:
     return x / n / (y / m) if y > 0 else math.inf
 
 
-def _loudest(metrics: Sequence[JudgedMetric], findings: Sequence[MetricFinding]) -> str:
-    order = sorted(range(len(metrics)), key=lambda i: (-log_worse(metrics[i].evidence) - _weight(metrics[i]), i))
-    return findings[order[0]].text
+def _loudest(metrics: Sequence[JudgedMetric], found: Sequence[_Found]) -> str:
+    order = sorted(range(len(metrics)), key=lambda i: (-found[i].worse - _weight(metrics[i]), i))
+    return found[order[0]].finding.text
 
 
 def _weight(metric: JudgedMetric) -> float:
     return math.log(stake(metric.weight)) if stake(metric.weight) > 0 else -math.inf
 
 
-def _still_needed(metrics: Sequence[JudgedMetric], findings: Sequence[MetricFinding]) -> str:
-    if not metrics:
+def _still_needed(found: Sequence[_Found]) -> str:
+    if not found:
         return "no metric is judged; name at least one in the catalog"
-    open_ones = [
-        finding
-        for metric, finding in zip(metrics, findings, strict=True)
-        if log_fine(metric.evidence) < math.log(1 / metric.spec.beta)
-    ]
+    open_ones = [each.finding for each in found if not each.is_fine]
     if not open_ones:
-        return "; ".join(finding.text for finding in findings)
+        return "; ".join(each.finding.text for each in found)
     return "; ".join(f"{finding.text}, {_missing(finding)}" for finding in open_ones)
 
 

@@ -60,6 +60,7 @@ def cells() -> Iterator[Cell]:
     yield from _crossed({"lost": (0.1, 0.5), "traffic": TRAFFIC, "ratio": some})
     yield from _crossed({"outage": [True], "traffic": TRAFFIC, "ratio": some})
     yield from _crossed({"lost": [0.5], "gone": [True], "traffic": TRAFFIC, "ratio": some})
+    yield from _crossed({"noise": ["shared"], "rho": RHOS, "lost": [0.5], "gone": [True], "traffic": TRAFFIC})
     yield from _crossed({"history": [0.0], "traffic": (200, 20_000), "ratio": ends})
     yield from _crossed({"traffic": [50], "rate": [0.005]})
     yield from _crossed({"traffic": [10], "share": [0.5], "ratio": [5.0]})

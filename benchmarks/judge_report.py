@@ -103,18 +103,25 @@ def _false_promotions(measured: Sequence[Measured], spec: EvidenceSpec) -> Itera
 
 
 def _against_kayenta(measured: Sequence[Measured], alpha: float) -> Iterator[Check]:
-    """As it is where it keeps the promise that we make; else as it would be if it did, and beside that as it is."""
+    """Binding against its rule as it is documented, one look at the end, and against repeated looks wherever they keep
+    the promise that we make. Where they break it they roll everything back sooner, the good with the bad; they are
+    told beside, as they are and with their confidence raised until they keep it.
+    """
     asked = [each for each in measured if each.cell.ratio >= CLEARLY_WORSE and each.cell.traffic >= BUSY]
     where = f"at ratio >= {CLEARLY_WORSE} and >= {BUSY}/min"
     once, *repeated = KAYENTA
     if asked:
-        yield _fewer(f"fewer bad requests than {once}, {where}", asked, once, raised=False)
+        beside = [(each, each.outcomes[once]) for each in asked]
+        yield _fewer(f"fewer bad requests than {once}, {where}", beside)
     for rule in repeated if asked else ():
-        keeps = [each for each in asked if each.honest[rule].false <= alpha]
+        keeps = [(each, each.outcomes[rule]) for each in asked if each.honest[rule].false <= alpha]
+        yield _fewer(
+            f"fewer bad requests than {rule}, {where}, where it keeps {alpha:.0%} in the same cell at x1", keeps
+        )
         breaks = [each for each in asked if each.honest[rule].false > alpha]
-        words = f"fewer bad requests than {rule}, {where}, where it"
-        yield _fewer(f"{words} keeps {alpha:.0%} in the same cell at x1", keeps, rule, raised=False)
-        yield _fewer(f"{words} breaks that, with its confidence raised until it keeps it", breaks, rule, raised=True)
+        raised = [(each, each.honest[rule].outcome) for each in breaks]
+        words = f"  for comparison, fewer bad requests than {rule} where it breaks that, with its confidence raised"
+        yield _fewer(f"{words} until it keeps it", raised, binding=False)
         lost = [each for each in breaks if _served(each) >= each.outcomes[rule].bad_served]
         told = "; ".join(
             f"{_beside(each, each.outcomes[rule])[:-1]}; {_percent(each.honest[rule].false)} false)" for each in lost
@@ -127,13 +134,12 @@ def _against_kayenta(measured: Sequence[Measured], alpha: float) -> Iterator[Che
         )
 
 
-def _fewer(words: str, group: Sequence[Measured], rule: str, *, raised: bool) -> Check:
-    beside = [(each, each.honest[rule].outcome if raised else each.outcomes[rule]) for each in group]
+def _fewer(words: str, beside: Sequence[tuple[Measured, Outcome]], *, binding: bool = True) -> Check:
     lost = [(each, other) for each, other in beside if _served(each) >= other.bad_served]
-    text = f"{words}: {len(group) - len(lost)} of {len(group)} cells"
+    text = f"{words}: {len(beside) - len(lost)} of {len(beside)} cells"
     if lost:
         text += "; not: " + "; ".join(_beside(each, other) for each, other in lost)
-    return Check(text, held=not lost)
+    return Check(text, held=not lost, binding=binding)
 
 
 def _served(each: Measured) -> float:

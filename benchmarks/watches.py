@@ -3,7 +3,8 @@
 One traffic worker, kept to one core, watches as many canaries as asked for at a tick of one second: as in the product,
 through Temporal, with the counters of a real Envoy, the look at instances and a heartbeat for each look. What else
 runs (Temporal on SQLite, Envoy, users) has the other cores. Printed are the looks a second that each watch had, what of
-its core the worker took, and how late a watch was at the most.
+its core the worker took, and how much of a core a look takes: on a machine that is shared with others the last is the
+figure to go by, as the worker may not have been given more than it took.
 """
 
 import argparse
@@ -41,7 +42,7 @@ FEWEST_LOOKS = 0.95
 QUEUE = "benchmark-watches"
 USERS_A_SECOND = 200
 _FLIGHT = 50
-_PATIENCE_SECONDS = 180.0
+_PATIENCE_SECONDS = 400.0
 
 
 Handle = WorkflowHandle[WatchAlone, Verdict]
@@ -59,6 +60,11 @@ class Measured:
     blind: int
 
     @property
+    def milliseconds(self) -> float:
+        """Of a processor, for one look and all that belongs to it."""
+        return self.core_share / (self.watches * self.looks[1]) * 1000 if self.looks[1] > 0 else 0.0
+
+    @property
     def held(self) -> bool:
         return self.looks[0] >= FEWEST_LOOKS
 
@@ -72,7 +78,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with tempfile.TemporaryDirectory(prefix="holdfast-") as folder:
         measured = asyncio.run(measure(Path(folder), options.watches, options.seconds))
     if options.json:
-        print(json.dumps(asdict(measured) | {"held": measured.held}, indent=2))
+        print(json.dumps(asdict(measured) | {"milliseconds": measured.milliseconds, "held": measured.held}, indent=2))
     else:
         tell(measured)
     return 0 if measured.held else 1
@@ -178,7 +184,7 @@ def tell(measured: Measured) -> None:
     print(
         f"{measured.watches} watches by one worker on one core, for {measured.seconds:g} s: {median:.3f} looks a "
         f"second each in the median, {least:.3f} to {most:.3f} ({FEWEST_LOOKS:g} is asked for); "
-        f"{measured.core_share:.0%} of the core, {measured.memory_mb:.0f} MB; "
+        f"{measured.core_share:.0%} of the core, {measured.milliseconds:.2f} ms a look, {measured.memory_mb:.0f} MB; "
         f"{measured.blind} watches had a look that failed."
     )
 

@@ -14,6 +14,7 @@ from fastapi import APIRouter, HTTPException, Request, Response
 from pydantic import JsonValue
 from temporalio.client import Client
 
+from activities.intake import Intake
 from analysis.alert_making import Naming
 from analysis.alertmanager_alerts import from_alertmanager
 from analysis.generic_alerts import from_generic
@@ -27,7 +28,6 @@ from gateway.accesses import Accesses
 from gateway.alert_schemas import RESPONSES, body_schema
 from gateway.bodies import Budget, body_of, drained, json_of
 from gateway.doorkeeper import WAYS_TO_SHOW_A_KEY, Caller, Doorkeeper
-from gateway.intake import Intake
 from gateway.rulebook import Rulebook, Rules
 from models import standard_webhooks
 from models.alert import Normalised

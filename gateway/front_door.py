@@ -11,15 +11,17 @@ from fastapi.middleware.cors import CORSMiddleware
 from fastapi.middleware.trustedhost import TrustedHostMiddleware
 from temporalio.client import Client
 
+from activities.intake import Intake
+from activities.known_silences import KnownSilences
+from activities.open_incidents import OpenIncidents
 from gateway.accesses import Accesses, Log
 from gateway.alert_routes import Desk, alert_routes
 from gateway.doorkeeper import WAYS_TO_SHOW_A_KEY, Doorkeeper
-from gateway.intake import Intake
-from gateway.open_incidents import OpenIncidents
 from gateway.rulebook import Rulebook
+from gateway.silence_routes import SilenceDesk, silence_routes
 from models.base import Payload
 from models.front_door import Refusal
-from models.gateway_spec import Access
+from models.gateway_spec import Access, GatewaySpec
 
 _OWN_MACHINE = ["127.0.0.1", "localhost", "::1", "[::1]"]
 
@@ -54,10 +56,14 @@ def front_door(rulebook: Rulebook, temporal: Temporal, log: Log, background: Seq
     Where the catalog has no keys and no signatures, only calls to this machine's own name are answered, so that no page
     can reach it under a name that it made up.
     """
-    around = OpenIncidents()
+
+    def environment() -> str:
+        return rulebook.rules.catalog.environment
+
+    around, silences = OpenIncidents(), KnownSilences()
     doorkeeper = Doorkeeper(rulebook)
-    accesses = Accesses(log, lambda: rulebook.rules.catalog.environment)
-    desk = Desk(rulebook, doorkeeper, Intake(around), accesses, lambda: temporal.client)
+    accesses = Accesses(log, environment)
+    desk = Desk(rulebook, doorkeeper, Intake(around, silences), accesses, lambda: temporal.client)
 
     def window() -> timedelta:
         return rulebook.rules.catalog.incidents.storm.within
@@ -65,12 +71,17 @@ def front_door(rulebook: Rulebook, temporal: Temporal, log: Log, background: Seq
     async def follow_incidents() -> None:
         await around.keep_current(lambda: temporal.client, window)
 
+    async def follow_silences() -> None:
+        await silences.keep_current(lambda: temporal.client, environment)
+
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         if temporal.client is not None:  # so that the first alert is not decided without knowing what is open
             with suppress(TimeoutError):
-                await asyncio.wait_for(around.look(temporal.client, window()), _FIRST_LOOK.total_seconds())
-        tasks = [asyncio.ensure_future(run()) for run in (rulebook.keep_current, follow_incidents, *background)]
+                looks = around.look(temporal.client, window()), silences.look(temporal.client, environment())
+                await asyncio.wait_for(asyncio.gather(*looks), _FIRST_LOOK.total_seconds())
+        kept_up = (rulebook.keep_current, follow_incidents, follow_silences, *background)
+        tasks = [asyncio.ensure_future(run()) for run in kept_up]
         try:
             yield
         finally:
@@ -88,21 +99,27 @@ def front_door(rulebook: Rulebook, temporal: Temporal, log: Log, background: Seq
         redoc_url=None,
         lifespan=lifespan,
     )
-    spec = rulebook.rules.catalog.gateway
+    _let_in_through_browsers(app, rulebook.rules.catalog.gateway)
+    app.include_router(alert_routes(desk))
+    app.include_router(
+        silence_routes(SilenceDesk(rulebook, doorkeeper, accesses, lambda: temporal.client, silences, desk.budget))
+    )
+    app.include_router(_key_routes(doorkeeper, accesses))
+    app.include_router(_health_routes(temporal))
+    return app
+
+
+def _let_in_through_browsers(app: FastAPI, spec: GatewaySpec) -> None:
     if not spec.guarded:
         app.add_middleware(TrustedHostMiddleware, allowed_hosts=_OWN_MACHINE, www_redirect=False)
     if spec.cors_origins:
         app.add_middleware(
             CORSMiddleware,
             allow_origins=list(spec.cors_origins),
-            allow_methods=["GET", "POST"],
+            allow_methods=["GET", "POST", "DELETE"],
             allow_headers=["authorization", "content-type", "idempotency-key", "x-api-key"],
             max_age=600,
         )
-    app.include_router(alert_routes(desk))
-    app.include_router(_key_routes(doorkeeper, accesses))
-    app.include_router(_health_routes(temporal))
-    return app
 
 
 def _key_routes(doorkeeper: Doorkeeper, accesses: Accesses) -> APIRouter:

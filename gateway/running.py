@@ -21,7 +21,7 @@ from runtime.settings import Settings
 if TYPE_CHECKING:
     from records.store import RecordStore
 
-_FAREWELL = timedelta(seconds=3)
+FAREWELL = timedelta(seconds=3)
 """For the last audit entries; what the records do not take by then is brought to them by the next process."""
 
 logger = logging.getLogger(__name__)
@@ -67,7 +67,7 @@ async def run_gateway(
         app = front_door(rulebook, temporal, spool, background=(reach_temporal, lambda: ship_audit(spool, recorder)))
         await serve(app, host, port, listening)
         try:
-            async with asyncio.timeout(_FAREWELL.total_seconds()):
+            async with asyncio.timeout(FAREWELL.total_seconds()):
                 await ship_what_is_left(spool, recorder)
         except (RecordsError, OSError, TimeoutError) as error:
             logger.warning("The last audit entries wait in %s: %s", settings.home / FOLDER, str(error) or "no answer")

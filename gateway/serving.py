@@ -12,7 +12,7 @@ from fastapi import FastAPI
 
 from models.quantities import HostPort
 
-_GRACE = timedelta(seconds=5)
+GRACE = timedelta(seconds=5)
 """For calls under way when the server is told to stop."""
 
 _KEPT_ALIVE = timedelta(seconds=75)
@@ -38,7 +38,7 @@ async def serve(app: FastAPI, host: str, port: int, listening: Callable[[HostPor
             access_log=False,
             server_header=False,
             timeout_keep_alive=int(_KEPT_ALIVE.total_seconds()),
-            timeout_graceful_shutdown=int(_GRACE.total_seconds()),
+            timeout_graceful_shutdown=int(GRACE.total_seconds()),
         )
         server = _Server(config)
         for number in (signal.SIGINT, signal.SIGTERM):

@@ -8,6 +8,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, JsonValue, model_va
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core.core_schema import WithDefaultSchema
 
+from models.alert_rules_spec import AlertFilesSpec, ServiceAlertsSpec
 from models.base import Written
 from models.deployment import DeploySpec
 from models.freezes import FreezeSpec
@@ -133,6 +134,9 @@ class Service(Written):
     depends_on: tuple[Name, ...] = Field(
         default=(), description="services that it cannot do without; while one is down, alerts of this one open nothing"
     )
+    alerts: ServiceAlertsSpec = Field(
+        default_factory=ServiceAlertsSpec, description="rules over its metrics that Holdfast evaluates"
+    )
 
     @model_validator(mode="after")
     def _batches_are_not_too_many(self) -> "Service":
@@ -195,6 +199,23 @@ class Service(Written):
                     _checked(check_jmespath, rule.query, (*at, "query"))
         return self
 
+    @model_validator(mode="after")
+    def _alert_queries_are_in_the_providers_language(self) -> "Service":
+        for position, rule in enumerate(self.alerts.rules):
+            if rule.query is None:
+                continue
+            at = ("alerts", "rules", position, "query")
+            match self.metrics:
+                case EnvoyMetrics():
+                    raise MistakeError(
+                        "Envoy has no query language; use metrics of the provider prometheus or http", at=at
+                    )
+                case PrometheusMetrics():
+                    _checked(check_promql, rule.query, at)
+                case HttpMetrics():
+                    _checked(check_jmespath, rule.query, at)
+        return self
+
 
 def _checked(check: Callable[[str], str], query: str, at: Path) -> None:
     try:
@@ -212,6 +233,9 @@ class Catalog(Written):
     freezes: tuple[FreezeSpec, ...] = Field(default=(), description="times at which nothing new is rolled out")
     incidents: IncidentsSpec = Field(default_factory=IncidentsSpec, description="how alerts become incidents")
     gateway: GatewaySpec = Field(default_factory=GatewaySpec, description="who may send alerts over HTTP")
+    alerts: dict[Name, AlertFilesSpec] = Field(
+        default_factory=dict, description="Prometheus' rule files that Holdfast evaluates, each set under its name"
+    )
 
     @model_validator(mode="after")
     def _listens_are_distinct(self) -> "Catalog":
@@ -250,6 +274,20 @@ class Catalog(Written):
                     at=("gateway", "signatures", "generic", name),
                 )
         return self
+
+    @model_validator(mode="after")
+    def _sets_of_rules_have_names_of_their_own(self) -> "Catalog":
+        for name in self.alerts:
+            if name in self.services:
+                raise MistakeError(
+                    f"a service is named {name}, too, and its rules go by that name; give this set another",
+                    at=("alerts", name),
+                )
+        return self
+
+    @property
+    def depends_on(self) -> dict[Name, tuple[Name, ...]]:
+        return {name: service.depends_on for name, service in self.services.items()}
 
     def guard_rules(self, service: str) -> GuardRules:
         """What the guard of a service goes by. Raises KeyError for a service that is not here."""

@@ -32,6 +32,7 @@ class OpensNothing(Payload):
     title: str
     by: str
     why: str
+    key: str = Field(default="", description="what this alert is known by when it fires and when it clears")
 
 
 class AlertsAnswer(Payload):

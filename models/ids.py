@@ -115,6 +115,21 @@ def guard_id(ref: ServiceRef) -> str:
     return f"guard/{ref.environment}/{ref.service}"
 
 
+def rules_id(ref: ServiceRef) -> str:
+    """Of a set of alert rules: a service's, under its name, or one of rule files."""
+    return f"rules/{ref.environment}/{ref.service}"
+
+
+def parse_rules_id(workflow_id: str) -> ServiceRef:
+    """Inverse of `rules_id`; the service is the set's name. Raises ValueError for another kind of workflow's id."""
+    return _parse(workflow_id, "rules")
+
+
+def silences_id(environment: str) -> str:
+    """The workflow that keeps the silences of an environment."""
+    return f"silences/{environment}"
+
+
 def parse_rollout_id(workflow_id: str) -> ServiceRef:
     """Inverse of `rollout_id`. Raises ValueError for the id of another kind of workflow."""
     return _parse(workflow_id, "rollout")

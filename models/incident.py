@@ -296,6 +296,14 @@ class IncidentOutcome(Payload):
     closed_at: datetime | None = None
 
 
+class NotificationRecord(Payload):
+    """A message and what became of it: sent when `sent_at` is there."""
+
+    notification: Notification
+    sent_at: datetime | None = None
+    problem: str = ""
+
+
 class IncidentRecord(Payload):
     """One incident as it was seen at one moment, for the records; the greatest revision of a run is kept."""
 
@@ -319,12 +327,4 @@ class IncidentRecord(Payload):
     responders: tuple[str, ...] = ()
     tasks: tuple[Task, ...] = ()
     timeline: tuple[TimelineEntry, ...] = Field(default=(), description="entries not recorded before")
-    notifications: tuple["NotificationRecord", ...] = Field(default=(), description="those not recorded before")
-
-
-class NotificationRecord(Payload):
-    """A message and what became of it: sent when `sent_at` is there."""
-
-    notification: Notification
-    sent_at: datetime | None = None
-    problem: str = ""
+    notifications: tuple[NotificationRecord, ...] = Field(default=(), description="those not recorded before")

@@ -16,6 +16,7 @@ _NAME = r"[A-Za-z_][A-Za-z0-9_.:/-]{0,127}"
 _NUMBER = r"-?[0-9]+(?:\.[0-9]+)?%?"
 _MATCHER = re.compile(rf"({_NAME})\s*(=~|!~|!=|=)\s*(\"[^\"]*\"|'[^']*'|[^=<>~\s\"'](?:.*\S)?|)")
 _COMPARISON = re.compile(rf"({_NAME})\s*(>=|<=|==|>|<)\s*({_NUMBER})")
+_BETWEEN_COMMAS = re.compile(r"(?:[^,\"']|\"[^\"]*\"|'[^']*')+")
 _LONGEST = 500
 
 MATCHER_RULE = rf"^{_NAME}\s*(=~|!~|!=|=)"
@@ -46,6 +47,14 @@ class Test(NamedTuple):
 def parse_matcher(value: object) -> str:
     """Check a matcher of labels. A regular expression must match the whole label. Raises MistakeError."""
     return _checked(value, comparisons=False, allowed=A_MATCHER)
+
+
+def split_matchers(text: str) -> list[str]:
+    """What Alertmanager and its users write in braces, `{team="shop", env=~"prod|stage"}`, one by one."""
+    inner = text.strip()
+    if not (inner.startswith("{") and inner.endswith("}")):
+        return [text]
+    return [each.strip() for each in _BETWEEN_COMMAS.findall(inner[1:-1]) if each.strip()]
 
 
 def parse_condition(value: object) -> str:

@@ -24,6 +24,8 @@ class Verb(StrEnum):
     ROLLBACK = "rollback"
     FREEZE = "freeze"
     UNFREEZE = "unfreeze"
+    SILENCE = "silence"
+    EXPIRE = "expire silence"
 
 
 ACCEPTED = "accepted"
@@ -89,6 +91,12 @@ class RolloutRecord(Payload):
         )
 
 
+class IncidentPicture(IncidentRecord):
+    """An incident's record, and the orders that were heard, in their order."""
+
+    audit: tuple[AuditEntry, ...] = Field(default=(), description="those not recorded before")
+
+
 class ToRecord(Payload):
     """What is to be written, in one transaction. Writing it again changes nothing."""
 
@@ -107,10 +115,12 @@ def rollout_entries(picture: RolloutRecord, before: RolloutRecord | None) -> ToR
     return ToRecord(rollout=picture.model_copy(update={"audit": picture.audit[known:]}))
 
 
-def incident_entries(picture: IncidentRecord, before: IncidentRecord | None) -> ToRecord:
+def incident_entries(picture: IncidentPicture, before: IncidentPicture | None) -> ToRecord:
     """What is to be written of a picture when `before` is written already."""
     new = {
         "timeline": picture.timeline[len(before.timeline) if before else 0 :],
         "notifications": picture.notifications[len(before.notifications) if before else 0 :],
     }
-    return ToRecord(incident=picture.model_copy(update=new))
+    kept = {name: getattr(picture, name) for name in IncidentRecord.model_fields}
+    audit = picture.audit[len(before.audit) if before else 0 :]
+    return ToRecord(incident=IncidentRecord.model_construct(**{**kept, **new}), audit=audit)

@@ -50,6 +50,13 @@ def check_promql(template: str) -> str:
     """What can be told without Prometheus: placeholders, quotes and brackets."""
     _check_placeholders(template)
     _check_outside_of_quotes(template, _PROMQL_STRING, 'service="{{service}}"')
+    return check_promql_brackets(template)
+
+
+def check_promql_brackets(template: str) -> str:
+    """What can be told of an expression that holds no placeholders."""
+    if open_quote := _QUOTE.search(_PROMQL_STRING.sub("", template)):
+        raise MistakeError(f"nothing closes the quote {open_quote[0]}")
     expected: list[str] = []
     for character in _PROMQL_STRING.sub("", template):
         if character in _BRACKETS.values():
@@ -113,6 +120,11 @@ def check_placeholders(template: str) -> str:
     """Of a query whose language is not known yet."""
     _check_placeholders(template)
     return template
+
+
+def names_version(template: str) -> bool:
+    """Whether it means something else for each version."""
+    return any(match[1].strip() == "version" for match in _PLACEHOLDER.finditer(template))
 
 
 def _values(ref: ServiceRef, version: Version) -> Mapping[str, str]:

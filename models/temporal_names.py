@@ -30,6 +30,8 @@ ROLLOUT_WORKFLOW = "Rollout"
 RECORDING_WORKFLOW = "Recording"
 GUARD_WORKFLOW = "ServiceGuard"
 INCIDENT_WORKFLOW = "Incident"
+ALERT_RULES_WORKFLOW = "AlertRules"
+SILENCES_WORKFLOW = "Silences"
 
 
 class GuardUpdate(StrEnum):
@@ -39,6 +41,19 @@ class GuardUpdate(StrEnum):
     RELEASE = "release"
     FREEZE = "freeze"
     UNFREEZE = "unfreeze"
+
+
+class RulesSignal(StrEnum):
+    """What the workflow of a set of alert rules can be told."""
+
+    REVISE = "revise"
+
+
+class SilencesUpdate(StrEnum):
+    """What the silences of an environment can be asked."""
+
+    ADD = "add"
+    EXPIRE = "expire"
 
 
 class IncidentSignal(StrEnum):

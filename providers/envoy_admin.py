@@ -49,8 +49,10 @@ class EnvoyAdmin:
         )
 
     async def prometheus(self, names: str) -> str:
-        """Statistics in Prometheus' text format; `names` is a regular expression on Envoy's own names of them."""
-        return self._expect_success(await self._ask("/stats/prometheus", {"filter": names}))
+        """Statistics in Prometheus' text format, without those that were never set since Envoy began: with them it
+        takes three times as long. `names` is a regular expression on Envoy's own names of them.
+        """
+        return self._expect_success(await self._ask("/stats/prometheus", {"filter": names, "usedonly": ""}))
 
     async def _dump(self, resource: str, model: type[_Dump], **query: str) -> _Dump:
         answer = await self._ask("/config_dump", {"resource": resource, **query})

@@ -3,33 +3,26 @@
 https://www.envoyproxy.io/docs/envoy/latest/configuration/upstream/cluster_manager/cluster_stats
 """
 
-import math
-import re
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 from datetime import UTC, datetime, timedelta
-from itertools import pairwise
 from typing import NamedTuple
 
-from models.counters import Counters, LatencyHistogram, MetricSnapshot
+from models.counters import Counters, MetricSnapshot
 from models.ids import Group, ServiceRef, Version
 from models.judge_spec import MetricsSpec
 from models.quantities import HostPort
 from providers.envoy_admin import EnvoyAdmin, not_envoy
 from providers.envoy_names import stat_name
+from providers.envoy_statistics import EnvoyStatistics
 from providers.errors import ProviderError
 from providers.shared_reads import SharedReads
 
-_STATISTICS = "upstream_rq_total|upstream_rq_completed|upstream_rq_5xx|upstream_rq_time"
-# Prometheus' text format, with the labels in the order that Envoy gives them; no value of ours needs escaping.
-_LINE = re.compile(
-    r'envoy_cluster_(\w+)\{(?:envoy_response_code_class="(\w*)",)?envoy_cluster_name="([^"]*)"'
-    r'(?:,le="([^"]*)")?\} (\S+)',
-    re.ASCII,
-)
+_STATISTICS = "upstream_rq_completed|upstream_rq_5xx|upstream_rq_time|membership_total"
 _OURS = "[^.]+__[^.]+"
-_PAUSE = timedelta(milliseconds=50)
-"""Between two reads, so that a worker with hundreds of watches gathers them into a few."""
+_PAUSE, _LONGEST_PAUSE, _SHARE = timedelta(milliseconds=50), timedelta(milliseconds=500), 0.2
+"""Between two reads, so that a worker with hundreds of watches gathers them into a few: the longer the more there is
+to read, as all watches together need no more than one read in each of their intervals."""
 _MOST_NAMED = 100
 """Clusters in one question; who needs more is given all of ours, as the question's length is limited."""
 
@@ -50,7 +43,8 @@ class EnvoyMetrics:
     def __init__(self, admin: HostPort) -> None:
         self._address = admin
         self._admin = EnvoyAdmin(admin)
-        self._reads = SharedReads(self._read, pause=_PAUSE)
+        self._reads = SharedReads(self._read, pause=_PAUSE, longest=_LONGEST_PAUSE, share=_SHARE)
+        self._statistics = EnvoyStatistics()
 
     async def aclose(self) -> None:
         await self._admin.aclose()
@@ -75,7 +69,7 @@ class EnvoyMetrics:
         asked = "|".join(sorted(names)) if len(names) <= _MOST_NAMED else _OURS
         text = await self._admin.prometheus(rf"^cluster\.({asked})\.({_STATISTICS})$")
         try:
-            return _Read(taken_at, _parse(text, names))
+            return _Read(taken_at, self._statistics.parsed(text, names))
         except ValueError as error:
             raise not_envoy(self._address, str(error)) from error
 
@@ -91,61 +85,3 @@ class EnvoyMetrics:
             "give the service metrics of the provider prometheus or http.",
             retryable=False,
         )
-
-
-class _Counted:
-    """One cluster's samples, as they come."""
-
-    def __init__(self) -> None:
-        self.requests = self.errors = 0
-        self.buckets: list[tuple[float, int]] = []
-
-    def add(self, sample: "_Sample") -> None:
-        if sample.metric == "upstream_rq_time_bucket" and sample.at_most:
-            self.buckets.append((float(sample.at_most), int(sample.value)))
-        elif sample.metric == "upstream_rq_completed":
-            self.requests = int(sample.value)
-        elif sample.metric == "upstream_rq_xx" and sample.response_class == "5":
-            self.errors = int(sample.value)
-
-    def counters(self) -> Counters:
-        # Envoy reads the two counters one after the other, while requests go on.
-        errors = min(self.errors, self.requests)
-        return Counters(requests=self.requests, errors=errors, latency=_histogram(self.buckets))
-
-
-def _parse(text: str, wanted: AbstractSet[str]) -> dict[str, Counters]:
-    """Of each cluster that is wanted and there. Raises ValueError for what is no sample of a cluster."""
-    found: dict[str, _Counted] = {}
-    for line in text.splitlines():
-        if line and not line.startswith("#"):
-            sample = _sample(line)
-            if sample.cluster in wanted:
-                found.setdefault(sample.cluster, _Counted()).add(sample)
-    return {cluster: counted.counters() for cluster, counted in found.items()}
-
-
-class _Sample(NamedTuple):
-    metric: str
-    response_class: str | None
-    cluster: str
-    at_most: str | None
-    value: float
-
-
-def _sample(line: str) -> _Sample:
-    match = _LINE.fullmatch(line)
-    if match is None:
-        raise ValueError(f"a line reads {line[:100]!r}")
-    metric, response_class, cluster, at_most, value = match.groups()
-    return _Sample(metric, response_class, cluster, at_most, float(value))
-
-
-def _histogram(cumulative: Sequence[tuple[float, int]]) -> LatencyHistogram:
-    """Prometheus' buckets hold everything up to their bound, ours what lies between two bounds."""
-    ordered = sorted(cumulative)
-    counts = [count for _, count in ordered]
-    return LatencyHistogram(
-        bounds_ms=tuple(bound for bound, _ in ordered if math.isfinite(bound)),
-        counts=tuple(later - earlier for earlier, later in pairwise([0, *counts])),
-    )

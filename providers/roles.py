@@ -6,6 +6,7 @@ from typing import Protocol
 
 from pydantic import SecretStr
 
+from models.alert_rules import PrometheusAddress
 from models.counters import CounterPoint, MetricSnapshot
 from models.deployment import DeploySpec, Instance
 from models.fence import Fence
@@ -14,6 +15,7 @@ from models.judge_spec import MetricsSpec
 from models.keeper import LeaseKey, LeaseStanding
 from models.keeper_ledger import Lease
 from models.notification import Notification
+from models.series import FoundSeries
 from models.traffic import Backend, TrafficSpec, TrafficSplit
 
 Progress = Callable[[str], None]
@@ -116,6 +118,12 @@ class MetricSource(Protocol):
 
     async def measure(self, ref: ServiceRef, spec: MetricsSpec, query: str, version: Version) -> float | None:
         """What one query says of a version now; None when it says nothing. Raises ProviderError."""
+        ...
+
+
+class SeriesSource(Protocol):
+    async def series(self, address: PrometheusAddress, query: str) -> tuple[FoundSeries, ...]:
+        """Every series that a query finds now, with its newest value. Raises ProviderError."""
         ...
 
 

@@ -18,10 +18,21 @@ class SharedReads(Generic[Key, Answer]):
     cancelled leaves the others their answer.
     """
 
-    def __init__(self, read: Callable[[frozenset[Key]], Awaitable[Answer]], *, pause: timedelta = timedelta()) -> None:
-        """`pause` passes at least between the beginnings of two reads."""
+    def __init__(
+        self,
+        read: Callable[[frozenset[Key]], Awaitable[Answer]],
+        *,
+        pause: timedelta = timedelta(),
+        share: float = 1.0,
+        longest: timedelta = timedelta.max,
+    ) -> None:
+        """`pause` passes at least between the beginnings of two reads. Reading takes at most this `share` of the time,
+        unless that asks for a pause of more than `longest`.
+        """
         self._read = read
         self._pause = pause.total_seconds()
+        self._share = share
+        self._longest = longest.total_seconds()
         self._not_before = 0.0
         self._turn = asyncio.Lock()
         self._next: set[Key] = set()
@@ -39,6 +50,10 @@ class SharedReads(Generic[Key, Answer]):
             now = time.monotonic()
             if now < self._not_before:
                 await asyncio.sleep(self._not_before - now)
-            self._not_before = time.monotonic() + self._pause
             keys, self._next, self._reading = frozenset(self._next), set(), None
-            return await self._read(keys)
+            began = time.monotonic()
+            try:
+                return await self._read(keys)
+            finally:
+                took = time.monotonic() - began
+                self._not_before = began + max(self._pause, min(took / self._share, self._longest))

@@ -7,10 +7,13 @@ from dataclasses import dataclass
 
 from pydantic import JsonValue
 
+from models.alert_expression import AN_EXPRESSION, EXPRESSION_RULE
+from models.alert_rules_spec import ALERT_NAME_RULE, LABEL_NAME_RULE
 from models.calendar_words import A_MOMENT, A_WEEKLY_SPAN, A_ZONE, MOMENT_RULE, WEEKLY_RULE, ZONE_RULE
 from models.ids import NAME_RULE
 from models.matching import A_CONDITION, A_MATCHER, CONDITION_RULE, MATCHER_RULE
 from models.mistakes import Path
+from models.prometheus_files import A_PROMETHEUS_DURATION, PROMETHEUS_DURATION_RULE
 from models.quantities import A_DURATION, A_PERCENTAGE, AN_ADDRESS, DURATION_RULE, HOST_PORT_RULE, PERCENT_RULE
 
 _KEY_ITSELF = "[key]"
@@ -25,6 +28,10 @@ _PATTERNS = {
     ZONE_RULE: A_ZONE,
     MATCHER_RULE: A_MATCHER,
     CONDITION_RULE: A_CONDITION,
+    EXPRESSION_RULE: AN_EXPRESSION,
+    ALERT_NAME_RULE: "text of up to 100 characters, without spaces around it",
+    LABEL_NAME_RULE: "letters, digits and underscores, not beginning with a digit",
+    PROMETHEUS_DURATION_RULE: A_PROMETHEUS_DURATION,
 }
 
 Schema = Mapping[str, JsonValue]

@@ -23,7 +23,7 @@ _NONCE_BYTES = 12
 """What NIST SP 800-38D asks for; a key may then encrypt 2^32 payloads before it is to be replaced."""
 
 
-class UnreadablePayloadError(Exception):
+class UnreadablePayloadError(ValueError):
     """A payload cannot be decrypted here; the sentence says why, and what to do."""
 
 

@@ -19,6 +19,19 @@ CORE_LOGGER = "temporalio.core"
 _BUCKETS: dict[str, Sequence[float]] = {
     "holdfast_rollout_duration": [5, 15, 30, 60, 120, 300, 600, 1800, 3600, 4 * 3600, 24 * 3600],
     "holdfast_rollback_duration": [0.5, 1, 2, 5, 10, 30, 60, 300, 1800],
+    "holdfast_incident_acknowledge_duration": [15, 60, 120, 300, 600, 900, 1800, 3600, 4 * 3600, 12 * 3600],
+    "holdfast_incident_resolve_duration": [
+        60,
+        300,
+        900,
+        1800,
+        3600,
+        2 * 3600,
+        4 * 3600,
+        12 * 3600,
+        24 * 3600,
+        72 * 3600,
+    ],
 }
 """In seconds. The SDK's own end at ten, and a rollout may wait for a person over night."""
 

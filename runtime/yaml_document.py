@@ -41,11 +41,14 @@ class YamlProblem(Exception):  # noqa: N818 - a problem of the text, handed to w
 
 @dataclass
 class YamlDocument:
-    """`data` is what JSON could hold. `positions` has the key of each mapping entry and each item of a list."""
+    """`data` is what JSON could hold. `positions` has the key of each mapping entry and each item of a list, `written`
+    the text of each number and word: `0x20` is 32 to YAML.
+    """
 
     data: JsonValue = None
     positions: dict[KeyPath, Position] = field(default_factory=dict)
     problems: list[YamlProblem] = field(default_factory=list)
+    written: dict[KeyPath, str] = field(default_factory=dict)
 
     def position(self, path: KeyPath) -> Position:
         """Where `path` stands, or else the innermost block around it that does stand somewhere."""
@@ -193,6 +196,7 @@ class _Reading:
             # A date is text to the catalog, whose models read it; JSON has no dates.
             return text
         if kind in {"int", "float", "bool", "null"}:
+            self.document.written[path] = text
             return self._number_or_word(node, path)
         self._report(f"the tag {node.tag} has no meaning here; leave it out", _start(node), path)
         return text

@@ -14,6 +14,7 @@ from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
+from activities.search_attributes import of_incident
 from analysis.dedupe import dedupe_key
 from analysis.incident_view import headline
 from analysis.placing import rules_of
@@ -22,7 +23,7 @@ from models.incident import IncidentRecord, IncidentRequest, IncidentState, Time
 from models.notification import NotificationKind
 from models.severity import Severity
 from models.temporal_names import TaskQueue
-from starters import incident_orders
+from starters import incident_orders, incident_watch
 from starters.exits import CommandError, Exit
 from starters.handles import incident_called
 from starters.incident_finding import IncidentArgument, Seen, found_incident, open_incidents
@@ -30,7 +31,6 @@ from starters.options import CatalogOption, JsonOption, NoteOption
 from starters.output import print_json
 from starters.session import Session, from_where, who
 from workflows.incident import Incident
-from workflows.incident_attributes import search_attributes
 
 PATIENCE = timedelta(seconds=10)
 _LIMIT = 10_000
@@ -120,7 +120,7 @@ def inbox(limit: LimitOption = 20, catalog: CatalogOption = None, as_json: JsonO
     asyncio.run(read())
 
 
-for command in incident_orders.app.registered_commands:
+for command in (*incident_orders.app.registered_commands, *incident_watch.app.registered_commands):
     app.registered_commands.append(command)
 
 
@@ -158,7 +158,7 @@ async def _start(session: Session, request: IncidentRequest) -> None:
             task_queue=TaskQueue.INCIDENTS,
             id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
             static_summary=f"{request.severity} {request.ref.service}: {request.title}"[:200],
-            search_attributes=search_attributes(request),
+            search_attributes=of_incident(request),
             rpc_timeout=PATIENCE,
         )
     except WorkflowAlreadyStartedError as error:

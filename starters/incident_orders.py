@@ -9,6 +9,7 @@ import typer
 from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
+from analysis.incident_audit import words
 from models.ids import IncidentRef, incident_id
 from models.incident import AddTask, Assign, FinishTask, Merge, Note, Order, Role, Snooze
 from models.mistakes import MistakeError
@@ -17,6 +18,7 @@ from models.temporal_names import IncidentSignal
 from starters.exits import CommandError, Exit
 from starters.incident_finding import IncidentArgument, found_incident
 from starters.options import CatalogOption, NoteOption
+from starters.refusals import record_refusal
 from starters.session import Session, from_where, who
 
 PATIENCE = timedelta(seconds=10)
@@ -153,6 +155,7 @@ async def _send(client: Client, ref: IncidentRef, signal: IncidentSignal, order:
         await client.get_workflow_handle(incident_id(ref)).signal(signal, order, rpc_timeout=PATIENCE)
     except RPCError as error:
         if error.status is RPCStatusCode.NOT_FOUND:
+            await record_refusal(client, words(ref, signal), ref.of, why="it is not open", note=order.note)
             raise CommandError(
                 f"No incident {ref} is open. `holdfast incident list` lists those that are.", Exit.REFUSED
             ) from error

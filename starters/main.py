@@ -30,7 +30,9 @@ from starters import (
     orders,
     picture,
     records,
+    rules,
     setup,
+    silence,
     status,
     up,
     worker,
@@ -80,6 +82,8 @@ app.command("audit")(audit.audit)
 app.add_typer(records.app, name="records")
 app.add_typer(guard.app, name="guard")
 app.add_typer(incident.app, name="incident")
+app.add_typer(rules.app, name="rules")
+app.add_typer(silence.app, name="silence")
 app.add_typer(judge.app, name="judge")
 app.command("worker")(worker.worker)
 app.add_typer(workers.app, name="workers")

@@ -8,7 +8,7 @@ from temporalio.client import Client
 from temporalio.service import RPCError
 
 from models.ids import ServiceRef, Version, refusal_recording_id
-from models.record import REFUSED, AuditEntry, ToRecord, Verb
+from models.record import REFUSED, AuditEntry, ToRecord
 from models.temporal_names import TaskQueue
 from starters.session import from_where, who
 from workflows.recording import Recording
@@ -18,7 +18,7 @@ PATIENCE = timedelta(seconds=2)
 
 
 async def record_refusal(
-    client: Client, verb: Verb, ref: ServiceRef, *, why: str, version: Version | None = None, note: str = ""
+    client: Client, verb: str, ref: ServiceRef, *, why: str, version: Version | None = None, note: str = ""
 ) -> None:
     """Start what writes it to the audit log; where that cannot be, say so on stderr."""
     entry = AuditEntry(

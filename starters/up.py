@@ -9,6 +9,7 @@ from functools import partial
 
 import typer
 from temporalio.client import Client
+from temporalio.service import RPCError
 
 from devstack.errors import AlreadyRunning, StackError
 from devstack.stack import GATEWAY_COMMAND, KEEPER_COMMAND, WORKER_COMMAND, Addresses, Stack, StackConfig
@@ -18,13 +19,15 @@ from models.quantities import HostPort
 from models.secrets import SecretUnavailableError
 from models.stack import StackRecord
 from providers.errors import ProviderError
-from runtime.catalog_file import CatalogError
+from runtime.catalog_file import CatalogError, load_catalog
 from runtime.client import TemporalUnreachableError, connect
 from runtime.connection_security import TLS, wants_tls
 from runtime.keyring import load_keyring
 from runtime.settings import Settings, SettingsError, load_settings
 from starters.exits import CommandError, Exit
 from starters.options import CatalogOption
+from starters.rule_applying import apply_rules
+from starters.rule_sets import sets_of
 from workers.wiring import halt_instances, restore_instances
 
 
@@ -142,6 +145,21 @@ async def _restore(settings: Settings, voice: Voice, addresses: Addresses) -> No
         await restore_instances(_here(settings, addresses.envoy_admin), voice.say)
     except ProviderError as error:  # what runs services must come up even where a service does not
         voice.say(f"Not every service instance was restored: {error}")
+    await _apply_rules(settings, voice, addresses)
+
+
+async def _apply_rules(settings: Settings, voice: Voice, addresses: Addresses) -> None:
+    """Evaluate the catalog's alert rules; the rest of the stack runs without them, too."""
+    try:
+        catalog = load_catalog(settings.catalog)
+        sets = sets_of(settings.catalog)
+        client = await connect(settings, address=addresses.temporal)
+        applied = await apply_rules(client, catalog.environment, sets, by="holdfast up")
+    except (CatalogError, TemporalUnreachableError, RPCError) as error:
+        voice.say(f"The catalog's alert rules are not evaluated: {str(error).splitlines()[0]}")
+        return
+    if applied.evaluated:
+        voice.say(f"Alert rules of {', '.join(applied.evaluated)} are evaluated.")
 
 
 async def _halt(settings: Settings, voice: Voice, addresses: Addresses) -> None:

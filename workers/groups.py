@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+from activities.alert_rules import AlertDelivery, RuleWatch
 from activities.deploys import DeployActivities
 from activities.guards import GuardActivities
 from activities.leases import LeaseActivities
@@ -13,10 +14,12 @@ from activities.records import RecordActivities
 from activities.traffic import TrafficActivities
 from models.temporal_names import TaskQueue
 from workers.wiring import Adapters
+from workflows.alert_rules import AlertRules
 from workflows.incident import Incident
 from workflows.recording import Recording
 from workflows.rollout import Rollout
 from workflows.service_guard import ServiceGuard
+from workflows.silences import Silences
 
 Activities = Sequence[Callable[..., Any]]
 
@@ -26,12 +29,15 @@ def _none(_adapters: Adapters) -> Activities:
 
 
 def _traffic(adapters: Adapters) -> Activities:
-    """Leases go with the traffic that they are for, as their ledger is on Envoy's host."""
+    """Leases go with the traffic that they are for, as their ledger is on Envoy's host; and alert rules are evaluated
+    where metrics are read.
+    """
     keeper = adapters.lease_keeper
     traffic = TrafficActivities(
         adapters.routers, adapters.metric_sources, adapters.deployers, keeper, adapters.evidence_log
     )
-    return [*traffic.registered, *LeaseActivities(keeper).registered]
+    rules = RuleWatch(adapters.routers, adapters.metric_sources, adapters.series_source)
+    return [*traffic.registered, *LeaseActivities(keeper).registered, *rules.registered]
 
 
 @dataclass(frozen=True)
@@ -86,8 +92,11 @@ GROUPS = (
     ),
     Group(
         queue=TaskQueue.INCIDENTS,
-        why="Decisions only. Many incidents may wait for people for days, and a storm brings each of them many alerts.",
-        workflows=(Incident,),
+        why="Decisions, and alerts of rules on their way to incidents: calls of milliseconds to Temporal, a set's one "
+        "at a time. Many incidents may wait for people for days, and a storm brings each of them many alerts.",
+        workflows=(Incident, Silences, AlertRules),
+        activities=lambda _: AlertDelivery().registered,
+        concurrent_activities=20,
         concurrent_workflow_tasks=8,
         cached_workflows=1_000,
     ),

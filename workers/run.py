@@ -21,11 +21,12 @@ from runtime.sentry import flush_sentry, init_sentry
 from runtime.settings import Settings
 from runtime.telemetry import temporal_runtime
 from runtime.tracing import end_tracing, init_tracing
-from workers.census import keep_census
+from workers.census import keep_census, keep_incident_census
 from workers.groups import Group
 from workers.health import Status
 from workers.wiring import Adapters
-from workflows.metrics import begin_at_zero
+from workflows.incident import Incident
+from workflows.metrics import begin_at_zero, incidents_begin_at_zero
 from workflows.rollout import Rollout
 
 HEARTBEAT_THROTTLE = timedelta(milliseconds=800)
@@ -110,17 +111,22 @@ async def _work(groups: Sequence[Group], workers: Sequence[Worker], status: Stat
 
 @asynccontextmanager
 async def _census(groups: Sequence[Group], client: Client, runtime: Runtime) -> AsyncIterator[None]:
-    """Where rollouts are decided, they are counted, too."""
-    if not any(Rollout in group.workflows for group in groups):
-        yield
-        return
-    begin_at_zero(runtime.metric_meter, client.namespace)
-    census = asyncio.create_task(keep_census(client, runtime.metric_meter), name="census")
+    """Where rollouts and incidents are decided, they are counted, too."""
+    decided = {workflow for group in groups for workflow in group.workflows}
+    counting = []
+    if Rollout in decided:
+        begin_at_zero(runtime.metric_meter, client.namespace)
+        counting.append(asyncio.create_task(keep_census(client, runtime.metric_meter), name="census"))
+    if Incident in decided:
+        incidents_begin_at_zero(runtime.metric_meter, client.namespace)
+        counting.append(asyncio.create_task(keep_incident_census(client, runtime.metric_meter), name="incidents"))
     try:
         yield
     finally:
-        census.cancel()
-        await asyncio.wait([census])
+        for census in counting:
+            census.cancel()
+        if counting:
+            await asyncio.wait(counting)
 
 
 async def _ended(tasks: Sequence[asyncio.Task[None]], bound: timedelta) -> None:

@@ -17,7 +17,17 @@ from providers.notify_webhook import WebhookNotifier
 from providers.process_deployer import ProcessDeployer
 from providers.prometheus_history import PrometheusHistory
 from providers.prometheus_metrics import PrometheusMetrics
-from providers.roles import Deployer, LeaseKeeper, MetricHistory, MetricSource, Notifier, Progress, TrafficRouter
+from providers.prometheus_series import PrometheusSeries
+from providers.roles import (
+    Deployer,
+    LeaseKeeper,
+    MetricHistory,
+    MetricSource,
+    Notifier,
+    Progress,
+    SeriesSource,
+    TrafficRouter,
+)
 from records.evidence_spool import FOLDER, EvidenceSpool, SampleStore, ship
 from records.roles import EvidenceLog, Recorder
 from runtime.envoy_admin import envoy_admin
@@ -70,6 +80,12 @@ class Adapters:
         prometheus = PrometheusHistory(partial(resolve_secrets, environ=os.environ))
         self._opened.push_async_callback(prometheus.aclose)
         return {"prometheus": prometheus}
+
+    @cached_property
+    def series_source(self) -> SeriesSource:
+        prometheus = PrometheusSeries(partial(resolve_secrets, environ=os.environ))
+        self._opened.push_async_callback(prometheus.aclose)
+        return prometheus
 
     @cached_property
     def lease_keeper(self) -> LeaseKeeper:

@@ -11,8 +11,7 @@ from temporalio.exceptions import ActivityError
 
 with workflow.unsafe.imports_passed_through():
     from models.ids import recording_id
-    from models.incident import IncidentRecord
-    from models.record import RolloutRecord, ToRecord
+    from models.record import IncidentPicture, RolloutRecord, ToRecord
     from workflows.recording import hand_over, write
     from workflows.undo import shielded
 
@@ -21,7 +20,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
 
-Picture = TypeVar("Picture", RolloutRecord, IncidentRecord)
+Picture = TypeVar("Picture", RolloutRecord, IncidentPicture)
 
 
 class Bookkeeping(Generic[Picture]):

@@ -11,7 +11,7 @@ from temporalio.common import RawValue
 from temporalio.exceptions import FailureError
 
 with workflow.unsafe.imports_passed_through():
-    from analysis import incident_alerts, incident_orders, incident_parts
+    from analysis import incident_alerts, incident_audit, incident_orders, incident_parts
     from analysis.incident_changes import carried, delivered, senseless
     from analysis.incident_time import next_due, passed
     from analysis.incident_view import details_markdown
@@ -40,6 +40,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.incident_attributes import show
     from workflows.incident_books import IncidentBooks
     from workflows.incident_courier import Courier
+    from workflows.incident_meter import IncidentMeter
 
 Said = TypeVar("Said", bound=Payload)
 Change = Callable[[IncidentState, IncidentRules, Said, datetime], IncidentState]
@@ -58,9 +59,12 @@ class Incident:
         self._state = request.state or incident_alerts.opened(request, workflow.now())
         self._news = True
         self._alarm = Alarm(self._wake)
+        self._meter = IncidentMeter(request.state)
         targets = (target for level in self._rules.levels for target in level.notify)
         self._courier = Courier(targets, self._was_brought)
         self._books = IncidentBooks(request.recorded, self._is_sending if request.pages_first else None)
+        if request.state is None:
+            self._books.ordered(incident_audit.opened(request, workflow.info().run_id, workflow.now()))
         self._telling: asyncio.Task[None] | None = None
 
     @workflow.run
@@ -87,6 +91,7 @@ class Incident:
     def _do_what_is_due(self) -> None:
         self._news = False
         self._state = passed(self._state, self._rules, workflow.now())
+        self._meter.look(self._state)
         self._books.show(self._state)
         self._state = self._state.model_copy(update={"timeline": self._state.timeline[-TIMELINE_KEPT:]})
         self._courier.tend(self._state)
@@ -181,19 +186,24 @@ class Incident:
     def state(self) -> IncidentState:
         return self._state
 
-    def _hear_each(self, what: str, said: tuple[Any, ...], change: Change[AlertSignal]) -> None:
+    def _hear_each(self, what: IncidentSignal, said: tuple[Any, ...], change: Change[AlertSignal]) -> None:
         """Alerts of several requests may come in one signal, an argument each."""
         for each in said or (None,):
             self._hear(what, AlertSignal, (each,), change)
 
-    def _hear(self, what: str, kind: type[Said], said: tuple[Any, ...], change: Change[Said]) -> None:
+    def _hear(self, what: IncidentSignal, kind: type[Said], said: tuple[Any, ...], change: Change[Said]) -> None:
+        before, now = self._state, workflow.now()
         try:
             order = kind.model_validate(_as_object(kind, said))
         except ValidationError as error:
             wrong = "; ".join(f"{_place(each['loc'])}{each['msg']}" for each in error.errors()[:3])
-            self._become(senseless(self._state, workflow.now(), what, f"it was not understood: {wrong}"[:1000]))
-            return
-        self._become(change(self._state, self._rules, order, workflow.now()))
+            self._become(senseless(self._state, now, what, f"it was not understood: {wrong}"[:1000]))
+            asked = incident_audit.whose(said[0] if said else None)
+        else:
+            self._become(change(self._state, self._rules, order, now))
+            asked = order if isinstance(order, Order) else Order()
+        if issubclass(kind, Order):
+            self._books.ordered(incident_audit.heard(before, self._state, what, asked, workflow.info().run_id, now))
 
     def _become(self, state: IncidentState) -> None:
         if state is not self._state:
@@ -208,6 +218,7 @@ class Incident:
 
     def _was_brought(self, step: int, record: NotificationRecord) -> None:
         self._books.sent(record)
+        self._meter.brought(record)
         target = record.notification.target.name
         self._state = delivered(self._state, step, target, workflow.now(), record.problem)
         self._wake()  # even where it changes nothing, as the message is to be recorded

@@ -1,20 +1,11 @@
 """What Temporal's list of workflows can be searched by, kept true while an incident goes on."""
 
 from temporalio import workflow
-from temporalio.common import SearchAttributeKey, TypedSearchAttributes
+from temporalio.common import SearchAttributeKey
 
 with workflow.unsafe.imports_passed_through():
-    from activities.search_attributes import keywords
-    from models.ids import IncidentRef
-    from models.incident import IncidentRequest, IncidentState, Phase
-    from models.severity import Severity
-    from models.temporal_names import SearchAttribute
-
-
-def search_attributes(request: IncidentRequest) -> TypedSearchAttributes:
-    """What an incident is found by from its first moment."""
-    phase = Phase.PENDING if request.begins_pending else Phase.TRIGGERED
-    return keywords(_attributes(request.ref, request.severity, phase))
+    from activities.search_attributes import incident_words
+    from models.incident import IncidentState
 
 
 def show(state: IncidentState) -> None:
@@ -22,17 +13,8 @@ def show(state: IncidentState) -> None:
     shown = workflow.info().typed_search_attributes
     changes = [
         key.value_set(value)
-        for name, value in _attributes(state.ref, state.severity, state.phase).items()
+        for name, value in incident_words(state.ref, state.severity, state.phase).items()
         if shown.get(key := SearchAttributeKey.for_keyword(name)) != value
     ]
     if changes:
         workflow.upsert_search_attributes(changes)
-
-
-def _attributes(ref: IncidentRef, severity: Severity, phase: Phase) -> dict[SearchAttribute, str]:
-    return {
-        SearchAttribute.SERVICE: ref.service,
-        SearchAttribute.ENVIRONMENT: ref.environment,
-        SearchAttribute.SEVERITY: str(severity),
-        SearchAttribute.PHASE: str(phase),
-    }

@@ -5,8 +5,8 @@ from collections.abc import Callable
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
-    from models.incident import IncidentRecord, IncidentState, NotificationRecord, Phase, TimelineEntry
-    from models.record import incident_entries
+    from models.incident import IncidentState, NotificationRecord, Phase, TimelineEntry
+    from models.record import AuditEntry, IncidentPicture, incident_entries
     from workflows.bookkeeping import Bookkeeping
 
 
@@ -19,6 +19,7 @@ class IncidentBooks:
         self._books = Bookkeeping(incident_entries, busy)
         self._entries: tuple[TimelineEntry, ...] = ()
         self._notifications: tuple[NotificationRecord, ...] = ()
+        self._audit: tuple[AuditEntry, ...] = ()
         self._last = recorded
         self._shown: tuple[Phase, int, int] | None = None
 
@@ -29,6 +30,11 @@ class IncidentBooks:
 
     def sent(self, record: NotificationRecord) -> None:
         self._notifications = (*self._notifications, record)
+
+    def ordered(self, entry: AuditEntry | None) -> None:
+        """An order was heard, which is recorded with what it left on the timeline."""
+        if entry is not None:
+            self._audit = (*self._audit, entry)
 
     def show(self, state: IncidentState) -> None:
         """Have it recorded as it is now, if that says more than the last picture."""
@@ -48,9 +54,9 @@ class IncidentBooks:
         if new:
             self._entries, self._last = (*self._entries, *new), new[-1].number
 
-    def _picture(self, state: IncidentState) -> IncidentRecord:
+    def _picture(self, state: IncidentState) -> IncidentPicture:
         info = workflow.info()
-        return IncidentRecord(
+        return IncidentPicture(
             workflow_id=info.workflow_id,
             run_id=info.first_execution_run_id,
             ref=state.ref,
@@ -71,4 +77,5 @@ class IncidentBooks:
             tasks=state.tasks,
             timeline=self._entries,
             notifications=self._notifications,
+            audit=self._audit,
         )

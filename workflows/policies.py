@@ -101,6 +101,11 @@ WATCH = ActivityConfig(
     ),
 )
 
+EVALUATE = ActivityConfig(
+    # As a watch; cut off by an edit of its rules, it is waited for, as it brings along what is pending.
+    **{**WATCH, "cancellation_type": ActivityCancellationType.WAIT_CANCELLATION_COMPLETED}
+)
+
 ASK_A_GUARD = ActivityConfig(
     # A message to another workflow, retried until it is answered. The same message again is the same question, so an
     # attempt is short: whoever waits is not kept by a worker that died.
@@ -120,6 +125,16 @@ PAGE = ActivityConfig(
     retry_policy=RetryPolicy(
         initial_interval=timedelta(milliseconds=500),
         maximum_interval=timedelta(seconds=30),
+    ),
+)
+
+SEND_ALERTS = ActivityConfig(
+    # To incidents, by way of Temporal itself, until it has them: what fires is to be heard of; what follows it waits.
+    # One attempt gives up after forty seconds by itself; the same batch again is not counted twice.
+    start_to_close_timeout=timedelta(minutes=1),
+    retry_policy=RetryPolicy(
+        initial_interval=timedelta(milliseconds=300),
+        maximum_interval=timedelta(seconds=10),
     ),
 )
 

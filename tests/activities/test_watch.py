@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import timedelta
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -176,3 +177,37 @@ async def test_it_is_seen_to_live_while_a_reading_takes_long(monkeypatch: pytest
     await asyncio.wait([running])
 
     assert beats[0] == before
+
+
+async def test_a_watch_is_seen_to_live_between_looks_that_are_far_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("activities.traffic.LONGEST_WITHOUT_BEAT", timedelta(milliseconds=10))
+    beats: list[WatchProgress] = []
+    environment = ActivityEnvironment()
+    environment.on_heartbeat = beats.append
+
+    await environment.run(activities(a_reading(0), a_reading(100)).watch, a_watch(timedelta(milliseconds=150)))
+
+    assert len(beats) > 3 * len({beat.ticks for beat in beats})
+
+
+async def test_where_many_watch_each_has_its_say_less_often_and_a_stopping_worker_hands_over_what_was_seen_since(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Three watches share ten heartbeats a second, so at ten looks a second each has every third or fourth."""
+    monkeypatch.setattr("activities.traffic.BEATS_A_SECOND", 10)
+    watching = activities(*(a_reading(20 * n) for n in range(1, 200)))
+    watches = [ActivityEnvironment() for _ in range(3)]
+    beats: list[list[WatchProgress]] = [[] for _ in watches]
+    for environment, heard in zip(watches, beats, strict=True):
+        environment.on_heartbeat = heard.append
+    running = [asyncio.ensure_future(each.run(watching.watch, a_watch(None))) for each in watches]
+    while any(not heard or heard[-1].ticks < 9 for heard in beats):
+        await asyncio.sleep(0.02)
+    in_time = [[beat.ticks for beat in heard] for heard in beats]
+    for environment in watches:
+        environment.worker_shutdown()
+    await asyncio.wait_for(asyncio.wait(running), timeout=5)
+
+    assert all(later - earlier >= 2 for ticks in in_time for earlier, later in pairwise(ticks[1:]))
+    assert all(isinstance(each.exception(), ApplicationError) for each in running)
+    assert all(len(heard) > len(ticks) for heard, ticks in zip(beats, in_time, strict=True))

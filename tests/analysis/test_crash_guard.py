@@ -34,7 +34,7 @@ def seen(*names: str, begun: int = 0) -> Instances:
 def after(*looks: Instances, stable: str | None = "v1") -> str | None:
     crashes = Crashes()
     for number, instances in enumerate(looks):
-        crashes = looked(crashes, instances, candidate="v2", stable=stable, at=timedelta(minutes=number))
+        crashes = looked(crashes, instances, SPEC, candidate="v2", stable=stable, at=timedelta(minutes=number))
     return crash_loop(crashes, SPEC, "v2", at=timedelta(minutes=len(looks) - 1))
 
 
@@ -94,7 +94,16 @@ def test_whatever_is_seen_no_more_ends_than_lived(looks: list[set[str]]) -> None
     crashes, lived = Crashes(), 0
     for number, names in enumerate(looks):
         lived += sum(name.startswith("v2") for name in names)
-        found = looked(crashes, seen(*names), candidate="v2", stable="v1", at=timedelta(minutes=number))
+        found = looked(crashes, seen(*names), SPEC, candidate="v2", stable="v1", at=timedelta(minutes=number))
         crashes = Crashes.model_validate_json(found.model_dump_json())
 
     assert len(crashes.ended) <= lived
+
+
+def test_ends_that_no_longer_count_are_forgotten() -> None:
+    crashes = Crashes()
+    for minute in range(0, 600, 6):
+        instances = seen("v1-0", "v2-0", begun=minute)
+        crashes = looked(crashes, instances, SPEC, candidate="v2", stable=None, at=timedelta(minutes=minute))
+
+    assert crashes.ended == (timedelta(minutes=588), timedelta(minutes=594))

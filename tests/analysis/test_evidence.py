@@ -152,7 +152,7 @@ def test_minutes_of_which_one_side_is_known_are_held_against_those_of_the_other_
 
 
 def test_what_one_side_missed_rolls_nothing_back_at_once() -> None:
-    assert log_worse(alternating(200, 16)) < math.log(100)
+    assert log_worse(alternating(200, 7)) < math.log(100)
 
 
 def test_the_other_side_is_not_waited_for_without_end() -> None:

@@ -30,6 +30,7 @@ from tests.workflows.fake_pager import FakePager
 from tests.workflows.harness import until
 from workflows.incident import Incident
 from workflows.recording import Recording
+from workflows.silences import Silences
 
 KEY, VIEWER_KEY = "a-key-of-a-responder", "a-key-of-a-viewer"
 SECRET = "what-both-sides-know"
@@ -63,7 +64,7 @@ async def incident_server(cli: Path) -> AsyncIterator["Server"]:
             pass
         pager = FakePager()
         for worker in (
-            Worker(client, task_queue=TaskQueue.INCIDENTS, workflows=[Incident], max_cached_workflows=200),
+            Worker(client, task_queue=TaskQueue.INCIDENTS, workflows=[Incident, Silences], max_cached_workflows=200),
             Worker(client, task_queue=TaskQueue.NOTIFICATIONS, activities=[pager.notify]),
             Worker(client, task_queue=TaskQueue.RECORDS, workflows=[Recording], activities=[pager.write]),
         ):

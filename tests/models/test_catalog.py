@@ -8,6 +8,7 @@ from pydantic import BaseModel, JsonValue, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 from ruamel.yaml import YAML
 
+from models.alert_rules_spec import AlertFilesSpec, AlertRuleSpec, ServiceAlertsSpec
 from models.alert_sources import GenericSource
 from models.catalog import (
     BlueGreenPlan,
@@ -84,6 +85,8 @@ SECTIONS: dict[str, tuple[type[BaseModel], ...]] = {
     "`services.<name>.rollout.judge.rules[]`, by query": (QueryRule,),
     "`services.<name>.guard`": (GuardSpec,),
     "`services.<name>.guard.restarts`": (RestartBudget,),
+    "`services.<name>.alerts`": (ServiceAlertsSpec,),
+    "`services.<name>.alerts.rules[]`": (AlertRuleSpec,),
     "`freezes[]`": (FreezeSpec,),
     "`incidents`": (IncidentsSpec,),
     "`incidents.severity[]`": (SeverityRule,),
@@ -105,6 +108,7 @@ SECTIONS: dict[str, tuple[type[BaseModel], ...]] = {
     "`gateway.signatures.grafana`": (GrafanaSignature,),
     "`gateway.signatures.sentry`, `pagerduty`": (SenderSignature,),
     "`gateway.signatures.generic.<name>`": (GenericSignature,),
+    "`alerts.<name>`": (AlertFilesSpec,),
 }
 
 

@@ -17,7 +17,7 @@ from ruamel.yaml import YAML
 from models.temporal_names import TaskQueue
 from tests.exposition import scrape
 from tests.observability.files import CONFIG, RULES, expressions, metrics, read_yaml
-from tests.whole.platform import Platform, free_port, until
+from tests.whole.platform import Platform, Shop, free_port, until
 
 ONLY_ON_FAILURE = {
     "temporal_workflow_task_execution_failed_total",
@@ -91,9 +91,17 @@ def metrics_address(process: psutil.Process, metric: str) -> str:
     raise LookupError(f"{process.cmdline()} shows no metrics")
 
 
+def incident_from_its_opening_to_its_end(platform: Platform, shop: Shop) -> None:
+    catalog = ("--catalog", str(shop.catalog))
+    opened = platform.run("incident", "open", shop.name, "the till is slow", "-s", "SEV3", "--json", *catalog)
+    incident = json.loads(opened.stdout)["incident"]
+    for order in ("ack", "resolve"):
+        assert platform.run("incident", order, incident, *catalog).returncode == 0
+
+
 @pytest.fixture(scope="module")
 def scraping(platform: Platform, prometheus: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
-    """Prometheus after it saw a rollout that ended well and one that did not."""
+    """Prometheus after it saw a rollout that ended well, one that did not, and an incident."""
     targets = {
         str(group): metrics_address(platform.part("worker", group), "temporal_num_pollers") for group in TaskQueue
     }
@@ -105,9 +113,12 @@ def scraping(platform: Platform, prometheus: Path, tmp_path_factory: pytest.Temp
             platform.deploy(shop, "v2")
             platform.deploy(shop, "v3", expect=1)
         platform.deploy(shop, "v5", expect=1)
+        incident_from_its_opening_to_its_end(platform, shop)
         until(partial(server.ask, "rate(holdfast_provider_errors_total[1m])"), "the rate of errors")
         until(partial(server.ask, "rate(temporal_activity_execution_failed_total[1m])"), "the rate of failures")
         until(partial(server.ask, "holdfast_rollouts_under_way"), "the first count of rollouts")
+        until(partial(server.ask, "holdfast_incidents_open"), "the first count of incidents")
+        until(partial(server.ask, "holdfast_incident_resolve_duration_seconds_bucket"), "the incident to be resolved")
         yield server
 
 

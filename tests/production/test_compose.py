@@ -12,6 +12,8 @@ from typer.core import TyperGroup
 from typer.main import get_command
 
 from devstack.temporal_production import VERSION
+from gateway.running import FAREWELL as FAREWELL_OF_THE_GATEWAY
+from gateway.serving import GRACE
 from models.quantities import parse_duration
 from runtime.keyring import load_keyring
 from runtime.settings import Settings
@@ -113,6 +115,23 @@ def test_every_verb_that_is_run_exists(services: dict[str, Json]) -> None:
 def test_the_keeper_serves_before_envoy_does(services: dict[str, Json]) -> None:
     assert services["envoy"]["depends_on"]["keeper"]["condition"] == "service_healthy"
     assert "envoy" not in services["keeper"]["depends_on"]
+
+
+def test_the_gateway_takes_alerts_by_the_catalog_and_forgets_no_access(
+    services: dict[str, Json], compose: Json
+) -> None:
+    gateway = services["gateway"]
+    (port,) = gateway["ports"]
+    mounted = {volume["target"]: volume for volume in gateway["volumes"]}
+
+    assert line(gateway) == f"gateway --host 0.0.0.0 --port {port['target']}"
+    assert (port["host_ip"], port["published"]) == ("127.0.0.1", str(Settings().gateway_port))
+    assert gateway["healthcheck"]["test"] == ["CMD", "holdfast-ready", str(port["target"]), "/readyz"]
+    assert mounted[gateway["environment"]["HOLDFAST_CATALOG"]]["read_only"]
+    assert mounted["/var/lib/holdfast"]["source"] in compose["volumes"], "entries that wait for the records stay"
+    assert "holdfast_encryption_keys" in {secret["source"] for secret in gateway["secrets"]}
+    assert parse_duration(gateway["stop_grace_period"]) > GRACE + FAREWELL_OF_THE_GATEWAY
+    assert gateway["restart"] == "unless-stopped"
 
 
 def test_every_image_of_others_is_pinned_and_temporals_is_the_tested_one(services: dict[str, Json]) -> None:

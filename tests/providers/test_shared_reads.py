@@ -90,3 +90,32 @@ async def test_two_reads_begin_a_pause_apart_and_who_waits_for_it_shares() -> No
 
     assert answers == [2, 2, 2]
     assert time.monotonic() - before >= pause.total_seconds()
+
+
+@pytest.mark.parametrize(("longest", "least", "most"), [(10.0, 0.2, 1.0), (0.06, 0.06, 0.15)])
+async def test_a_read_that_takes_long_is_followed_by_a_rest_of_its_own_length_and_more(
+    longest: float, least: float, most: float
+) -> None:
+    """Reading takes a quarter of the time here, unless the pause would be too long."""
+    began: list[float] = []
+
+    async def read(keys: frozenset[str]) -> None:
+        began.append(time.monotonic())
+        await asyncio.sleep(0.05)
+
+    reads = SharedReads(read, share=0.25, longest=timedelta(seconds=longest))
+    for _ in range(2):
+        await reads.get(["a"])
+
+    assert least <= began[1] - began[0] < most
+
+
+async def test_one_read_that_is_quick_is_followed_by_the_next_at_once() -> None:
+    source = Source()
+    source.let_go.set()
+    reads = SharedReads(source.read, share=0.2)
+    before = time.monotonic()
+    for _ in range(20):
+        await reads.get(["a"])
+
+    assert time.monotonic() - before < 0.1

@@ -11,9 +11,11 @@ from temporalio.client import WorkflowHistory
 from temporalio.worker import Replayer
 
 from runtime.plugin import holdfast_plugin
+from workflows.alert_rules import AlertRules
 from workflows.incident import Incident
 from workflows.rollout import Rollout
 from workflows.service_guard import ServiceGuard
+from workflows.silences import Silences
 
 HISTORIES = Path(__file__).parent / "histories"
 
@@ -26,7 +28,7 @@ def load(name: str) -> WorkflowHistory:
 
 
 async def main() -> int:
-    replayer = Replayer(workflows=[Rollout, ServiceGuard, Incident], plugins=[holdfast_plugin()])
+    replayer = Replayer(workflows=[Rollout, ServiceGuard, Incident, Silences, AlertRules], plugins=[holdfast_plugin()])
     results = await replayer.replay_workflows(_all(), raise_on_replay_failure=False)
     for failure in results.replay_failures.values():
         traceback.print_exception(failure)

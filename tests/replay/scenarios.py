@@ -13,6 +13,7 @@ from models.severity import Severity
 from models.temporal_names import IncidentSignal
 from models.traffic import TrafficSplit
 from tests.analysis.incident_factories import an_alert
+from tests.analysis.rule_factories import a_rule
 from tests.factories import (
     a_blue_green_service,
     a_request,
@@ -29,10 +30,14 @@ from tests.factories import (
 from tests.workflows.guard_harness import FROZEN, GuardedService, holders
 from tests.workflows.harness import ADA, Bench, Handle, until_phase
 from tests.workflows.incident_harness import MINUTE, THREE_LEVELS, Case, Room
+from tests.workflows.rules_harness import RuledService, ruled_service
+from tests.workflows.silences_harness import Quiet, keeping_silences
 from tests.workflows.world import FakeWorld
+from workflows.alert_rules import AlertRules
 from workflows.incident import Incident
 from workflows.rollout import Rollout
 from workflows.service_guard import ServiceGuard
+from workflows.silences import Silences
 
 Script = Callable[[FakeWorld, Handle], Awaitable[object]]
 
@@ -226,10 +231,73 @@ async def _hears_of_several_requests_at_once(case: Case) -> None:
     await _escalates_and_is_acknowledged(case)
 
 
+class SilencesScenario:
+    """What people silence, and end; the first run is kept."""
+
+    def __init__(self, script: Callable[[Quiet], Awaitable[object]], *, updates_per_run: int = 1500) -> None:
+        self._script, self._updates_per_run = script, updates_per_run
+
+    async def play(self, bench: Bench) -> WorkflowHandle[Silences, None]:
+        async with keeping_silences(bench.client) as quiet:
+            first = await quiet.begin(updates_per_run=self._updates_per_run)
+            await self._script(quiet)
+        return bench.client.get_workflow_handle_for(Silences.run, quiet.handle.id, run_id=first)
+
+
+async def _silenced_and_expired(quiet: Quiet) -> None:
+    await quiet.add("s-1", comment="a move")
+    await quiet.add("s-1", comment="a move")
+    await quiet.add("s-2", match=["service=database", "env=~prod|stage"])
+    await quiet.handle.cancel()
+    await quiet.expire("s-1", by="bob")
+    await quiet.expire("s-1", by="bob")
+
+
+async def _a_full_run_of_silences(quiet: Quiet) -> None:
+    for number in range(5):
+        await quiet.add(f"s-{number}")
+
+
 async def _goes_on_in_another_run(case: Case) -> None:
     for number in range(12):
         await case.fire(an_alert(f"alert {number}", f"alert-{number}"))
         await case.until_said(f"alert {number}")
+
+
+class RulesScenario:
+    """What alert rules find, and who edits them; the run that heard the first of it is kept."""
+
+    def __init__(self, script: Callable[[RuledService], Awaitable[object]], *, events_per_run: int = 2_000) -> None:
+        self._script, self._events_per_run = script, events_per_run
+
+    async def play(self, bench: Bench) -> WorkflowHandle[AlertRules, None]:
+        async with ruled_service(bench.client, bench.rule_source) as shop:
+            await shop.begin_with(events_per_run=self._events_per_run)
+            first = (await shop.handle.describe()).run_id
+            await self._script(shop)
+            await shop.remove()
+            await shop.handle.result()
+        return bench.client.get_workflow_handle_for(AlertRules.run, shop.handle.id, run_id=first)
+
+
+_FIRED, _CLEARED = ("fired", "errors"), ("cleared", "errors")
+
+
+async def _fires_and_clears(shop: RuledService) -> None:
+    for times in (1, 2):
+        shop.see(errors=0.5)
+        await shop.until_said(*([_FIRED, _CLEARED] * times)[:-1])
+        shop.see(errors=0.0)
+        await shop.until_said(*[_FIRED, _CLEARED] * times)
+
+
+async def _is_edited_while_it_fires(shop: RuledService) -> None:
+    shop.see(errors=0.5)
+    await shop.until_said(_FIRED)
+    await shop.begin(a_rule("p99 > 1s", name="slow"))
+    await shop.until_said(_FIRED, _CLEARED)
+    shop.see(slow=2.0)
+    await shop.until_said(_FIRED, _CLEARED, ("fired", "slow"))
 
 
 _ROLLOUTS = {
@@ -270,7 +338,7 @@ _GUARDED_ROLLOUTS = {
     "refused-by-its-guard": Scenario(request=a_request().model_copy(update={"guard": FROZEN})),
 }
 
-SCENARIOS: dict[str, Scenario | GuardScenario | IncidentScenario] = {
+SCENARIOS: dict[str, Scenario | GuardScenario | IncidentScenario | RulesScenario | SilencesScenario] = {
     **_ROLLOUTS,
     **{f"guarded-{name}": scenario for name, scenario in _ROLLOUTS.items()},
     **_GUARDED_ROLLOUTS,
@@ -283,6 +351,11 @@ SCENARIOS: dict[str, Scenario | GuardScenario | IncidentScenario] = {
     "incident-merged": IncidentScenario(_is_merged_and_split),
     "incident-paged-first": IncidentScenario(_hears_of_several_requests_at_once, pages_first=True),
     "incident-full-run": IncidentScenario(_goes_on_in_another_run, events_per_run=40),
+    "rules-fired": RulesScenario(_fires_and_clears),
+    "rules-edited": RulesScenario(_is_edited_while_it_fires),
+    "rules-full-run": RulesScenario(_fires_and_clears, events_per_run=30),
+    "silences-kept": SilencesScenario(_silenced_and_expired),
+    "silences-full-run": SilencesScenario(_a_full_run_of_silences, updates_per_run=3),
 }
 """The rollouts that are not `brief-` were recorded by older code, the first of them before there were guards; they are
 never recorded anew.

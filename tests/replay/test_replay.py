@@ -14,16 +14,18 @@ from models.temporal_names import ROLLOUT_WORKFLOW
 from runtime.plugin import holdfast_plugin
 from tests.replay.replay_all import HISTORIES, load
 from tests.replay.scenarios import SCENARIOS
+from workflows.alert_rules import AlertRules
 from workflows.incident import Incident
 from workflows.rollout import Rollout
 from workflows.service_guard import ServiceGuard
+from workflows.silences import Silences
 
 MAX_EVENTS = 2000
 
 
 @pytest.mark.parametrize("name", sorted(path.stem for path in HISTORIES.glob("*.json")))
 async def test_a_recorded_history_replays(name: str) -> None:
-    replayer = Replayer(workflows=[Rollout, ServiceGuard, Incident], plugins=[holdfast_plugin()])
+    replayer = Replayer(workflows=[Rollout, ServiceGuard, Incident, Silences, AlertRules], plugins=[holdfast_plugin()])
 
     await replayer.replay_workflow(load(name))
 

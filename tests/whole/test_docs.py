@@ -37,6 +37,7 @@ RUN_ELSEWHERE = {
     "make exit-codes": "tests/whole/test_exit_codes.py runs it",
     "holdfast judge noise shop": "tests/starters/test_judge.py runs it, as it needs days of a past",
     "holdfast judge noise shop --rollout 1f0c9a3e": "so does it this one",
+    "holdfast incident watch": "tests/starters/test_incident_watch.py runs it, as it ends with a Ctrl-C",
     "make pictures": "it changes the pages' own pictures",
 }
 """Commands that run long, and who runs them."""
@@ -95,6 +96,7 @@ def service(port: int) -> dict[str, object]:
     return {
         "deploy": {"command": command, "working_directory": str(ROOT), "ready": {"path": "/readyz"}},
         "traffic": {"listen": f"127.0.0.1:{port}"},
+        "alerts": {"rules": [{"alert": "too-many-errors", "expr": "error_rate > 50% for 2m"}]},
         "rollout": {"steps": steps, "judge": {"min_requests": 5, "compare": {"proof": False}}},
     }
 

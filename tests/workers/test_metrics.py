@@ -12,15 +12,30 @@ from temporalio.client import Client, WorkflowFailureError, WorkflowHandle
 from temporalio.service import RPCError
 from temporalio.worker import Worker
 
+from activities.intake import signal_with_start
+from devstack.namespace import register_missing_attributes
+from models.ids import IncidentRef, incident_id
+from models.incident import AlertSignal, IncidentRequest, IncidentRules, Order
 from models.quantities import HostPort
+from models.severity import Severity
+from models.temporal_names import IncidentSignal, TaskQueue
 from runtime.client import connect
 from runtime.settings import Settings
 from runtime.telemetry import temporal_runtime
+from tests.analysis.incident_factories import an_alert
 from tests.exposition import Sample, scrape, total
 from tests.workers.counted_work import SampleAfter, SampleBefore, SampleBug, SampleRollout, look, refuse
 from tests.workers.dev_server import free_port, running_temporal
 from tests.workers.eventually import eventually
-from workflows.metrics import begin_at_zero
+from tests.workflows.fake_pager import FakePager
+from tests.workflows.incident_harness import a_level
+from workers.census import keep_incident_census
+from workflows.incident import Incident
+from workflows.metrics import begin_at_zero, incidents_begin_at_zero
+from workflows.recording import Recording
+
+_KINDS = 2 * len(Severity)
+"""Of open incidents: triggered or acknowledged."""
 
 
 class Metered:
@@ -73,6 +88,71 @@ async def test_how_rollouts_may_end_is_shown_before_one_did(metered: Metered) ->
     assert {sample.labels["outcome"] for sample in ended} == {"promoted", "rolled_back", "failed", "unchanged"}
     assert {"canary", "blue-green"} <= {sample.labels["strategy"] for sample in ended}
     assert total(samples, "holdfast_refusals_total", workflow_type="Rollout", task_queue="rollouts") == 0
+
+
+async def test_an_incident_is_counted_once_from_its_opening_to_its_end(metered: Metered) -> None:
+    while await register_missing_attributes(metered.client):
+        pass
+    incidents_begin_at_zero(metered.client.service_client.config.runtime.metric_meter, "default")  # type: ignore[union-attr]
+    queue, pager = str(uuid4()), FakePager()
+    pager.refusing = {"second"}
+    levels = (a_level("first", "second"),)
+    request = IncidentRequest(
+        ref=IncidentRef(environment="local", service="shop", key=queue),
+        title="error rate is high",
+        severity=Severity.SEV2,
+        rules=IncidentRules(levels=levels, reopen_within=timedelta(milliseconds=1)),
+        opened_by="ada",
+    )
+    before = await metered.samples()
+    async with (
+        Worker(metered.client, task_queue=queue, workflows=[Incident], max_cached_workflows=0),
+        Worker(metered.client, task_queue=TaskQueue.NOTIFICATIONS, activities=[pager.notify]),
+        Worker(metered.client, task_queue=TaskQueue.RECORDS, workflows=[Recording], activities=[pager.write]),
+    ):
+        handle = await metered.client.start_workflow(
+            Incident.run, request, id=incident_id(request.ref), task_queue=queue
+        )
+
+        async def paged() -> bool:
+            state = await handle.query(Incident.state)
+            return any("could not be told" in entry.text for entry in state.timeline) and bool(pager.got)
+
+        await eventually(paged)
+        for order in (IncidentSignal.ACKNOWLEDGE, IncidentSignal.RESOLVE):
+            await handle.signal(order, Order(by="ada"))
+        await handle.result()
+    samples = await metered.samples()
+
+    assert {each.labels["severity"] for each in before if each.name == "holdfast_incidents_opened_total"} == set(
+        Severity
+    )
+    assert total(before, "holdfast_notifications_total") == 0
+    assert total(samples, "holdfast_incidents_opened_total", severity="SEV2", task_queue=queue) == 1
+    for name in ("acknowledge", "resolve"):
+        assert total(samples, f"holdfast_incident_{name}_duration_seconds_count", severity="SEV2") == 1
+    pages = {"kind": "page", "target": "console", "task_queue": queue}
+    assert total(samples, "holdfast_notifications_total", result="sent", **pages) == 1
+    assert total(samples, "holdfast_notifications_total", result="failed", **pages) == 1
+
+
+async def test_open_incidents_are_counted_by_how_grave_they_are(metered: Metered) -> None:
+    while await register_missing_attributes(metered.client):
+        pass
+    ref = IncidentRef(environment="local", service="shop", key=str(uuid4()))
+    request = IncidentRequest(ref=ref, title="the till is stuck", severity=Severity.SEV1)
+    await signal_with_start(metered.client, request, [AlertSignal(alerts=(an_alert(),))])
+    meter = metered.client.service_client.config.runtime.metric_meter  # type: ignore[union-attr]
+    counting = asyncio.create_task(keep_incident_census(metered.client, meter, timedelta(milliseconds=200)))
+
+    async def counted() -> bool:
+        found = [each for each in await metered.samples() if each.name == "holdfast_incidents_open"]
+        return any(each.value == 1 and each.labels["severity"] == "SEV1" for each in found) and len(found) == _KINDS
+
+    await eventually(counted)
+    counting.cancel()
+    assert total(await metered.samples(), "holdfast_incidents_open", severity="SEV1", phase="acknowledged") == 0
+    await metered.client.get_workflow_handle(incident_id(ref)).terminate()
 
 
 async def test_provider_errors_and_missed_readings_are_counted_with_their_provider(metered: Metered) -> None:

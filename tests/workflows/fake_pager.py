@@ -12,7 +12,7 @@ from temporalio.exceptions import ApplicationError
 from models.deployment import Done
 from models.incident import IncidentRecord
 from models.notification import Delivered, Notification, NotificationKind
-from models.record import ToRecord
+from models.record import AuditEntry, ToRecord
 
 
 class FakePager:
@@ -25,6 +25,7 @@ class FakePager:
         self.refusing: set[str] = set()
         self.hanging: set[str] = set()
         self.pictures: list[IncidentRecord] = []
+        self.audit: list[AuditEntry] = []
 
     @property
     def registered(self) -> list[Callable[..., Any]]:
@@ -48,6 +49,7 @@ class FakePager:
     async def write(self, entries: ToRecord) -> Done:
         if entries.incident:
             self.pictures.append(entries.incident)
+        self.audit += [entry for entry in entries.audit if entry not in self.audit]
         return Done()
 
     def pages(self, workflow_id: str) -> list[tuple[int, str]]:

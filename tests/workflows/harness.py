@@ -22,6 +22,7 @@ from models.rollout import Acknowledgement, Instruction, Phase, RolloutRequest, 
 from models.temporal_names import SearchAttribute, TaskQueue
 from runtime.plugin import holdfast_plugin
 from tests.factories import SERVER_STARTS_WITHIN, a_request
+from tests.workflows.fake_source import FakeWatch
 from tests.workflows.world import FakeWorld, Worlds
 from workflows.recording import Recording
 from workflows.rollout import Rollout
@@ -39,6 +40,7 @@ class Bench:
         self.skip = environment.sleep
         self.now = environment.get_current_time
         self.worlds = Worlds()
+        self.rule_source = FakeWatch()
         self._workers = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
@@ -48,7 +50,7 @@ class Bench:
                 Worker(
                     self.client,
                     task_queue=queue,
-                    activities=self.worlds.registered,
+                    activities=[*self.worlds.registered, self.rule_source.watch],
                     max_heartbeat_throttle_interval=timedelta(milliseconds=100),
                     default_heartbeat_throttle_interval=timedelta(milliseconds=100),
                 )

@@ -9,8 +9,7 @@ from temporalio.client import Client
 
 from models.ids import suppression_recording_id
 from models.record import AuditEntry, ToRecord
-from models.temporal_names import TaskQueue
-from workflows.recording import Recording
+from models.temporal_names import RECORDING_WORKFLOW, TaskQueue
 
 _MOST = 500
 """Entries of one workflow: some 300 KB."""
@@ -48,7 +47,7 @@ class Suppressions:
     async def _start(self, client: Client, entries: tuple[AuditEntry, ...]) -> Exception | None:
         try:
             await client.start_workflow(
-                Recording.run,
+                RECORDING_WORKFLOW,
                 ToRecord(audit=entries),
                 id=suppression_recording_id(str(uuid.uuid4())),
                 task_queue=TaskQueue.RECORDS,

@@ -3,26 +3,25 @@
 import asyncio
 import socket
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
-from analysis.placing import Placed, Surroundings, ToSend, by_incident, place
+from activities.known_silences import KnownSilences
+from activities.mailboxes import Letter, Mailboxes
+from activities.open_incidents import OpenIncidents
+from activities.search_attributes import of_incident
+from activities.suppressions import Suppressions
+from analysis.placing import Placed, Routing, Surroundings, ToSend, by_incident, place
 from analysis.storm import umbrella
-from gateway.mailboxes import Letter, Mailboxes
-from gateway.open_incidents import OpenIncidents
-from gateway.suppressions import Suppressions
 from models.alert import Alert, AlertStatus, Normalised, Suppressed, SuppressedBy
-from models.catalog import Catalog
 from models.front_door import AlertsAnswer, NotTaken, OpensNothing, TakenBy
 from models.ids import IncidentRef, ServiceRef, incident_id
 from models.incident import AlertSignal, IncidentRequest
 from models.record import AuditEntry
-from models.temporal_names import IncidentSignal, TaskQueue
-from workflows.incident import Incident
-from workflows.incident_attributes import search_attributes
+from models.temporal_names import INCIDENT_WORKFLOW, IncidentSignal, TaskQueue
 
 AT_ONCE = 64
 """Calls to Temporal. It serves as many at its full pace, and more would only wait there; what waits here for the same
@@ -44,19 +43,22 @@ class _Outcome:
 
 
 class Intake:
-    def __init__(self, around: OpenIncidents) -> None:
-        self._around = around
+    """`here` is what takes alerts in, for the audit log."""
+
+    def __init__(self, around: OpenIncidents, silences: KnownSilences, here: str = "gateway") -> None:
+        self._around, self._silences = around, silences
+        self._here = here
         self._mailboxes = Mailboxes(_tell, AT_ONCE)
         self._suppressions = Suppressions(RPC_TIMEOUT)
 
     async def take(
-        self, client: Client | None, catalog: Catalog, found: Normalised, *, request: str, who: str
+        self, client: Client | None, routing: Routing, found: Normalised, *, request: str, who: str
     ) -> AlertsAnswer:
         """All alerts of one request: each incident's in one signal, incidents in parallel. Raises nothing.
 
         What other requests say to an incident at the same time goes along in the same signal.
         """
-        groups, suppressed = self._placed(found.alerts, catalog, request)
+        groups, suppressed = self._placed(found.alerts, routing, request)
         outcome = _Outcome(suppressed=suppressed)
         of_each: dict[IncidentRef, list[ToSend]] = {}
         for group in groups:
@@ -74,16 +76,18 @@ class Intake:
         )
 
     def _placed(
-        self, alerts: Iterable[Alert], catalog: Catalog, request: str
+        self, alerts: Iterable[Alert], routing: Routing, request: str
     ) -> tuple[tuple[ToSend, ...], list[Suppressed]]:
         met: dict[str, Surroundings] = {}
+        silences = self._silences.in_force()
         placed: list[Placed] = []
         suppressed: list[Suppressed] = []
         for alert in alerts:
             if alert.environment not in met:
-                met[alert.environment] = self._around.around(alert.environment, catalog.incidents.storm.within)
+                around = self._around.around(alert.environment, routing.incidents.storm.within)
+                met[alert.environment] = replace(around, silences=silences)
             around = met[alert.environment]
-            where = place(alert, catalog, around)
+            where = place(alert, routing, around)
             if isinstance(where, Suppressed):
                 suppressed.append(where)
                 continue
@@ -94,7 +98,7 @@ class Intake:
             if alert.status is AlertStatus.CLEARED and self._around.is_open(storm) and where.ref != storm:
                 # It may have fired into the storm's own incident, which cannot end otherwise.
                 placed.append(Placed(alert, storm, where.severity, umbrella=True))
-        return by_incident(placed, catalog.incidents, request), suppressed
+        return by_incident(placed, routing.incidents, request), suppressed
 
     async def _send_in_order(self, client: Client | None, groups: Sequence[ToSend], outcome: _Outcome) -> None:
         """All that one incident is told; what clears may be what fires before it."""
@@ -155,7 +159,7 @@ class Intake:
                     who=who,
                     what=f"alert {each.alert.status}",
                     ref=ServiceRef(environment=each.alert.environment, service=each.alert.service),
-                    from_where=f"gateway@{socket.gethostname()}",
+                    from_where=f"{self._here}@{socket.gethostname()}",
                     outcome="suppressed",
                     why=each.why[:500],
                     note=each.alert.title,
@@ -194,14 +198,14 @@ async def _tell(letters: Sequence[Letter]) -> bool:
 async def signal_with_start(client: Client, request: IncidentRequest, signals: Sequence[AlertSignal]) -> None:
     """Tell the incident, which begins if there is none of its key. Raises RPCError."""
     await client.start_workflow(
-        Incident.run,
+        INCIDENT_WORKFLOW,
         request,
         id=incident_id(request.ref),
         task_queue=TaskQueue.INCIDENTS,
         start_signal=IncidentSignal.FIRED,
         start_signal_args=signals,
         static_summary=f"{request.severity} {request.title}"[:200],
-        search_attributes=search_attributes(request),
+        search_attributes=of_incident(request),
         rpc_timeout=RPC_TIMEOUT,
     )
 
@@ -212,4 +216,4 @@ def _nothing_open(alert: Alert) -> Suppressed:
 
 
 def _said(each: Suppressed) -> OpensNothing:
-    return OpensNothing(title=each.alert.title, by=each.by, why=each.why)
+    return OpensNothing(title=each.alert.title, by=each.by, why=each.why, key=each.alert.dedupe_key)

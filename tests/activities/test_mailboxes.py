@@ -8,8 +8,8 @@ import pytest
 from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
+from activities.mailboxes import Letter, Mailboxes
 from analysis.placing import MOST_IN_A_SIGNAL
-from gateway.mailboxes import Letter, Mailboxes
 from models.ids import IncidentRef
 from models.incident import AlertSignal, IncidentRequest
 from models.severity import Severity
