@@ -8,7 +8,12 @@ import typer
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
-from temporalio.client import Client, WorkflowExecutionDescription, WorkflowQueryFailedError
+from temporalio.client import (
+    Client,
+    WorkflowExecutionDescription,
+    WorkflowExecutionStatus,
+    WorkflowQueryFailedError,
+)
 from temporalio.service import RPCError, RPCStatusCode
 
 from analysis.rule_view import alert_line, condition, found_text, state_of
@@ -126,6 +131,8 @@ async def _state(client: Client, ref: ServiceRef) -> RulesState:
     handle = client.get_workflow_handle_for(AlertRules.run, rules_id(ref))
     try:
         description = await handle.describe(rpc_timeout=PATIENCE)
+        if description.status is not WorkflowExecutionStatus.RUNNING:
+            raise CommandError(_not_evaluated(ref), Exit.REFUSED)  # removed; what it knew can still be asked
         state = await handle.query(AlertRules.state, rpc_timeout=PATIENCE)
     except WorkflowQueryFailedError as error:
         raise CommandError(_nobody_answers(ref), Exit.UNREACHABLE) from error
