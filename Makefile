@@ -2,7 +2,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 SETUP := .venv/.set-up
 
-.PHONY: setup demo test test-full crash check keeper exit-codes footprint pictures record format lock clean bench-rollouts bench-judge bench-equals bench-watches exposure
+.PHONY: setup demo test test-full crash check keeper exit-codes footprint pictures record format lock clean bench-rollouts bench-judge bench-equals bench-watches bench-alerts bench-storm alert-crash exposure
 
 setup: $(SETUP)
 
@@ -29,6 +29,10 @@ test-full: setup
 # Every death of the matrix, of which `test` runs some.
 crash: setup
 	HOLDFAST_CRASH=full $(BIN)/pytest tests/crash -n $${HOLDFAST_TEST_JOBS:-2} --dist worksteal
+
+# 10,000 alerts while gateway, workers and Temporal are killed every five seconds in turn: is any of them lost?
+alert-crash: setup
+	HOLDFAST_CRASH=full $(BIN)/pytest tests/crash/test_alerts.py
 
 check: setup
 	$(BIN)/ruff check .
@@ -59,6 +63,14 @@ bench-rollouts: setup
 # How many rollouts one worker judges each second, on one core; two minutes; `ARGS=--help`.
 bench-watches: setup
 	@$(BIN)/python -m benchmarks.watches $(ARGS)
+
+# Alerts per second against bare Temporal, pages beside Alertmanager's, escalations' lateness; `ARGS=--help`.
+bench-alerts: setup
+	@$(BIN)/python -m benchmarks.alerts $(ARGS)
+
+# 50,000 alerts of 500 keys in five minutes: is any lost, and how much memory does the gateway take?
+bench-storm: setup
+	@$(BIN)/python -m benchmarks.alert_storm $(ARGS)
 
 # How often the judge is wrong and how soon it is right, beside other tools' rules; half an hour; `ARGS=--help`.
 bench-judge: setup

@@ -3,13 +3,14 @@
 import asyncio
 import socket
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
 from activities.known_silences import KnownSilences
+from activities.mailboxes import Letter, Mailboxes
 from activities.open_incidents import OpenIncidents
 from activities.search_attributes import of_incident
 from activities.suppressions import Suppressions
@@ -19,30 +20,19 @@ from models.alert import Alert, AlertStatus, Normalised, Suppressed, SuppressedB
 from models.front_door import AlertsAnswer, NotTaken, OpensNothing, TakenBy
 from models.ids import IncidentRef, ServiceRef, incident_id
 from models.incident import AlertSignal, IncidentRequest
-from models.incident_spec import Silence
 from models.record import AuditEntry
 from models.temporal_names import INCIDENT_WORKFLOW, IncidentSignal, TaskQueue
 
 AT_ONCE = 64
-"""Calls to Temporal. It serves as many at its full pace, and more would only wait there."""
+"""Calls to Temporal. It serves as many at its full pace, and more would only wait there; what waits here for the same
+incident becomes one call.
+"""
 
 RPC_TIMEOUT = timedelta(seconds=8)
 DEADLINE = timedelta(seconds=20)
 """For all alerts of a request. Senders give up after ten to thirty seconds."""
 
 NO_ANSWER = "Temporal did not answer in time"
-
-
-class _Meeting:
-    """What the alerts of one request meet in an environment, those of its own before them included."""
-
-    def __init__(self, around: Surroundings, silences: Sequence[Silence]) -> None:
-        self.known, self._opened = dict.fromkeys(around.open_incidents), list(around.opened)
-        self.around = Surroundings(now=around.now, open_incidents=self.known, opened=self._opened, silences=silences)
-
-    def begins(self, ref: IncidentRef) -> None:
-        self.known[ref] = None
-        self._opened.append(self.around.now)
 
 
 @dataclass
@@ -58,13 +48,16 @@ class Intake:
     def __init__(self, around: OpenIncidents, silences: KnownSilences, here: str = "gateway") -> None:
         self._around, self._silences = around, silences
         self._here = here
-        self._turns = asyncio.Semaphore(AT_ONCE)
+        self._mailboxes = Mailboxes(_tell, AT_ONCE)
         self._suppressions = Suppressions(RPC_TIMEOUT)
 
     async def take(
         self, client: Client | None, routing: Routing, found: Normalised, *, request: str, who: str
     ) -> AlertsAnswer:
-        """All alerts of one request: each incident's in one signal, incidents in parallel. Raises nothing."""
+        """All alerts of one request: each incident's in one signal, incidents in parallel. Raises nothing.
+
+        What other requests say to an incident at the same time goes along in the same signal.
+        """
         groups, suppressed = self._placed(found.alerts, routing, request)
         outcome = _Outcome(suppressed=suppressed)
         of_each: dict[IncidentRef, list[ToSend]] = {}
@@ -85,22 +78,21 @@ class Intake:
     def _placed(
         self, alerts: Iterable[Alert], routing: Routing, request: str
     ) -> tuple[tuple[ToSend, ...], list[Suppressed]]:
-        met: dict[str, _Meeting] = {}
+        met: dict[str, Surroundings] = {}
         silences = self._silences.in_force()
         placed: list[Placed] = []
         suppressed: list[Suppressed] = []
         for alert in alerts:
             if alert.environment not in met:
                 around = self._around.around(alert.environment, routing.incidents.storm.within)
-                met[alert.environment] = _Meeting(around, silences)
-            meeting = met[alert.environment]
-            where = place(alert, routing, meeting.around)
+                met[alert.environment] = replace(around, silences=silences)
+            around = met[alert.environment]
+            where = place(alert, routing, around)
             if isinstance(where, Suppressed):
                 suppressed.append(where)
                 continue
             placed.append(where)
-            if alert.status is AlertStatus.FIRED and where.ref not in meeting.known:
-                meeting.begins(where.ref)
+            if alert.status is AlertStatus.FIRED and where.ref not in around.open_incidents:
                 self._around.begins(where.ref)
             storm = umbrella(alert.environment)
             if alert.status is AlertStatus.CLEARED and self._around.is_open(storm) and where.ref != storm:
@@ -116,7 +108,7 @@ class Intake:
     async def _send(self, client: Client | None, group: ToSend, outcome: _Outcome) -> None:
         ref = group.request.ref
         try:
-            async with asyncio.timeout(DEADLINE.total_seconds()), self._turns:
+            async with asyncio.timeout(DEADLINE.total_seconds()):
                 if client is None:
                     self._failed(group, outcome, "Temporal is not reached")
                     return
@@ -139,10 +131,10 @@ class Intake:
         """Raises RPCError."""
         fired = cleared = 0
         if group.fired:
-            await signal_with_start(client, group.request, group.fired)
+            await self._mailboxes.send(Letter(client, group.request, group.fired, fires=True))
             fired = len(group.fired.alerts)
         if group.cleared:
-            if await self._clear(client, group.request.ref, group.cleared):
+            if await self._mailboxes.send(Letter(client, group.request, group.cleared, fires=False)):
                 cleared = len(group.cleared.alerts)
             elif group.request.ref.service != umbrella(group.request.ref.environment).service:
                 outcome.suppressed += [
@@ -150,17 +142,6 @@ class Intake:
                 ]
         if fired or cleared:
             outcome.taken.append(TakenBy(incident=incident_id(group.request.ref), fired=fired, cleared=cleared))
-
-    async def _clear(self, client: Client, ref: IncidentRef, signal: AlertSignal) -> bool:
-        """Whether there was an incident to tell. Raises RPCError."""
-        handle = client.get_workflow_handle(incident_id(ref))
-        try:
-            await handle.signal(IncidentSignal.CLEARED, signal, rpc_timeout=RPC_TIMEOUT)
-        except RPCError as error:
-            if error.status is RPCStatusCode.NOT_FOUND:
-                return False
-            raise
-        return True
 
     async def _record(
         self, client: Client | None, suppressed: list[Suppressed], request: str, who: str
@@ -198,7 +179,23 @@ class Intake:
 _NO_ANSWER = frozenset({RPCStatusCode.UNAVAILABLE, RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.CANCELLED})
 
 
-async def signal_with_start(client: Client, request: IncidentRequest, signal: AlertSignal) -> None:
+async def _tell(letters: Sequence[Letter]) -> bool:
+    """Raises RPCError."""
+    first, signals = letters[0], [letter.signal for letter in letters]
+    if first.fires:
+        await signal_with_start(first.client, first.request, signals)
+        return True
+    handle = first.client.get_workflow_handle(incident_id(first.request.ref))
+    try:
+        await handle.signal(IncidentSignal.CLEARED, args=signals, rpc_timeout=RPC_TIMEOUT)
+    except RPCError as error:
+        if error.status is RPCStatusCode.NOT_FOUND:
+            return False
+        raise
+    return True
+
+
+async def signal_with_start(client: Client, request: IncidentRequest, signals: Sequence[AlertSignal]) -> None:
     """Tell the incident, which begins if there is none of its key. Raises RPCError."""
     await client.start_workflow(
         INCIDENT_WORKFLOW,
@@ -206,7 +203,7 @@ async def signal_with_start(client: Client, request: IncidentRequest, signal: Al
         id=incident_id(request.ref),
         task_queue=TaskQueue.INCIDENTS,
         start_signal=IncidentSignal.FIRED,
-        start_signal_args=[signal],
+        start_signal_args=signals,
         static_summary=f"{request.severity} {request.title}"[:200],
         search_attributes=of_incident(request),
         rpc_timeout=RPC_TIMEOUT,

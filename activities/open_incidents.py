@@ -3,8 +3,11 @@
 import asyncio
 import logging
 import time
+from bisect import bisect_right, insort
+from collections import defaultdict
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from itertools import takewhile
 
 from temporalio.client import Client
 from temporalio.service import RPCError
@@ -41,7 +44,9 @@ class OpenIncidents:
         self._now = now
         self._listed: dict[IncidentRef, datetime] = {}
         self._begun: dict[IncidentRef, datetime] = {}
+        self._known: dict[IncidentRef, datetime] = {}
         self._opened: dict[IncidentRef, datetime] = {}
+        self._times: defaultdict[str, list[datetime]] = defaultdict(list)
 
     @property
     def now(self) -> datetime:
@@ -50,25 +55,43 @@ class OpenIncidents:
     def around(self, environment: str, within: timedelta) -> Surroundings:
         """What an alert of an environment meets that comes now; `within` is how far back new incidents count.
 
-        Its collections are the caller's own.
+        Its collections grow with what begins, and are for the moment: the next look at Temporal replaces them. To make
+        them anew for each alert would take longer, with many incidents open, than all else that is done for it.
         """
         now = self._now()
-        fresh = {ref: at for ref, at in self._begun.items() if at > now - _FRESH}
-        opened = [at for ref, at in self._opened.items() if at > now - within and ref.environment == environment]
-        return Surroundings(now=now, open_incidents={**self._listed, **fresh}, opened=sorted(opened))
+        self._forget_begun(now)
+        times = self._times[environment]
+        del times[: bisect_right(times, now - within)]
+        return Surroundings(now=now, open_incidents=self._known, opened=times)
 
     def is_open(self, ref: IncidentRef) -> bool:
-        return ref in self._listed or ref in self._begun
+        return ref in self._known
 
     def begins(self, ref: IncidentRef) -> None:
         """It is being opened here, now."""
-        self._begun[ref] = self._now()
-        self._opened.setdefault(ref, self._now())
+        now = self._now()
+        self._begun.pop(ref, None)
+        self._begun[ref] = self._known[ref] = now
+        if ref not in self._opened:
+            self._opened[ref] = now
+            insort(self._times[ref.environment], now)
 
     def did_not_begin(self, ref: IncidentRef) -> None:
         self._begun.pop(ref, None)
-        if ref not in self._listed:
-            self._opened.pop(ref, None)
+        if ref in self._listed:
+            return
+        self._known.pop(ref, None)
+        at = self._opened.pop(ref, None)
+        times = self._times[ref.environment]
+        if at in times:
+            times.remove(at)
+
+    def _forget_begun(self, now: datetime) -> None:
+        """Those that the list should show by now; the oldest stand first."""
+        for ref, _at in list(takewhile(lambda each: each[1] <= now - _FRESH, self._begun.items())):
+            del self._begun[ref]
+            if ref not in self._listed:
+                self._known.pop(ref, None)
 
     async def keep_current(self, client: Callable[[], Client | None], longest_window: Callable[[], timedelta]) -> None:
         """For ever."""
@@ -104,5 +127,11 @@ class OpenIncidents:
             # Of one that is known, a later start is only that of its next run.
             self._opened.setdefault(ref, self._listed.get(ref, started))
         self._listed = listed
-        self._begun = {ref: at for ref, at in self._begun.items() if at > now - _FRESH}
+        self._forget_begun(now)
+        self._known = {**listed, **self._begun}
         self._opened = {ref: at for ref, at in self._opened.items() if at > now - window or ref in listed}
+        self._times = defaultdict(list)
+        for ref, at in self._opened.items():
+            self._times[ref.environment].append(at)
+        for times in self._times.values():
+            times.sort()

@@ -1,6 +1,7 @@
 """The front door as a process: its connection to Temporal, its audit log's way to the records, and the server."""
 
 import asyncio
+import gc
 import logging
 from collections.abc import Callable
 from contextlib import AsyncExitStack
@@ -60,6 +61,9 @@ async def run_gateway(
             # In a thread, as loading a database's libraries takes half a second, in which alerts would wait.
             return await opened.enter_async_context(await asyncio.to_thread(_store, settings))
 
+        # All that is loaded stays: looked through again and again for garbage, it would hold up alerts for tenths of a
+        # second.
+        gc.freeze()
         app = front_door(rulebook, temporal, spool, background=(reach_temporal, lambda: ship_audit(spool, recorder)))
         await serve(app, host, port, listening)
         try:

@@ -272,6 +272,9 @@ class IncidentRequest(Payload):
     from_where: Who = ""
     state: IncidentState | None = Field(default=None, description="from its last run")
     recorded: int = Field(default=0, description="the last entry of the timeline that its last run has recorded")
+    pages_first: bool = Field(
+        default=False, description="what is sent goes before what is recorded, and into the same picture of it"
+    )
     events_per_run: int = Field(default=2_000, ge=30, description="of history; then it continues as new")
 
     @property

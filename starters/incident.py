@@ -135,7 +135,14 @@ def _request(session: Session, service: str, title: str, severity: Severity, pol
         key = dedupe_key("person", uuid.uuid4().hex, title)
         ref = IncidentRef(environment=catalog.environment, service=service, key=key)
         return IncidentRequest(
-            ref=ref, title=title, severity=severity, rules=rules, opened_by=who(), note=note, from_where=from_where()
+            ref=ref,
+            title=title,
+            severity=severity,
+            rules=rules,
+            opened_by=who(),
+            note=note,
+            from_where=from_where(),
+            pages_first=True,
         )
     except ValueError as error:
         raise CommandError(f"This cannot be an incident's name or title: {error}", Exit.BAD_INPUT) from error

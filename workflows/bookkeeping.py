@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Generic, TypeVar
 
@@ -14,6 +15,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.recording import hand_over, write
     from workflows.undo import shielded
 
+PATIENCE = timedelta(seconds=5)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
@@ -26,11 +28,14 @@ class Bookkeeping(Generic[Picture]):
     that is away for days adds no event, as an attempt that failed is none.
 
     `entries` tells what is to be written of a picture when an earlier one is written; each picture is to hold all of
-    them, in order.
+    them, in order. While `busy` says so a picture waits for the next, though never longer than `PATIENCE`.
     """
 
-    def __init__(self, entries: Callable[[Picture, Picture | None], ToRecord]) -> None:
+    def __init__(
+        self, entries: Callable[[Picture, Picture | None], ToRecord], busy: Callable[[], bool] | None = None
+    ) -> None:
         self._entries: Callable[[Picture, Picture | None], ToRecord] = entries
+        self._busy = busy or _never
         self._revision = 0
         self._written: Picture | None = None
         self._newest: Picture | None = None
@@ -58,6 +63,7 @@ class Bookkeeping(Generic[Picture]):
         )
 
     async def _write_until_newest(self) -> None:
+        await self._until_quiet()
         written = None
         while self._newest is not None and self._newest is not written:
             picture = self._newest
@@ -68,7 +74,16 @@ class Bookkeeping(Generic[Picture]):
                 return
             written = self._written = picture
 
+    async def _until_quiet(self) -> None:
+        if self._busy():
+            with suppress(TimeoutError):
+                await workflow.wait_condition(lambda: not self._busy(), timeout=PATIENCE.total_seconds())
+
     def _stamped(self, record: Picture) -> Picture:
         """The time in microseconds, so that it also grows over a reset, and always greater than the one before."""
         self._revision = max(self._revision + 1, (workflow.now() - _EPOCH) // _MICROSECOND)
         return record.model_copy(update={"revision": self._revision})
+
+
+def _never() -> bool:
+    return False

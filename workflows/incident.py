@@ -59,12 +59,12 @@ class Incident:
         self._state = request.state or incident_alerts.opened(request, workflow.now())
         self._news = True
         self._alarm = Alarm(self._wake)
-        self._books = IncidentBooks(request.recorded)
         self._meter = IncidentMeter(request.state)
-        if request.state is None:
-            self._books.ordered(incident_audit.opened(request, workflow.info().run_id, workflow.now()))
         targets = (target for level in self._rules.levels for target in level.notify)
         self._courier = Courier(targets, self._was_brought)
+        self._books = IncidentBooks(request.recorded, self._is_sending if request.pages_first else None)
+        if request.state is None:
+            self._books.ordered(incident_audit.opened(request, workflow.info().run_id, workflow.now()))
         self._telling: asyncio.Task[None] | None = None
 
     @workflow.run
@@ -123,11 +123,11 @@ class Incident:
 
     @workflow.signal(name=IncidentSignal.FIRED)
     def fired(self, *said: Any) -> None:
-        self._hear(IncidentSignal.FIRED, AlertSignal, said, incident_alerts.fired)
+        self._hear_each(IncidentSignal.FIRED, said, incident_alerts.fired)
 
     @workflow.signal(name=IncidentSignal.CLEARED)
     def cleared(self, *said: Any) -> None:
-        self._hear(IncidentSignal.CLEARED, AlertSignal, said, incident_alerts.cleared)
+        self._hear_each(IncidentSignal.CLEARED, said, incident_alerts.cleared)
 
     @workflow.signal(name=IncidentSignal.ACKNOWLEDGE)
     def acknowledge(self, *said: Any) -> None:
@@ -186,6 +186,11 @@ class Incident:
     def state(self) -> IncidentState:
         return self._state
 
+    def _hear_each(self, what: IncidentSignal, said: tuple[Any, ...], change: Change[AlertSignal]) -> None:
+        """Alerts of several requests may come in one signal, an argument each."""
+        for each in said or (None,):
+            self._hear(what, AlertSignal, (each,), change)
+
     def _hear(self, what: IncidentSignal, kind: type[Said], said: tuple[Any, ...], change: Change[Said]) -> None:
         before, now = self._state, workflow.now()
         try:
@@ -207,6 +212,9 @@ class Incident:
 
     def _wake(self) -> None:
         self._news = True
+
+    def _is_sending(self) -> bool:
+        return self._courier.busy
 
     def _was_brought(self, step: int, record: NotificationRecord) -> None:
         self._books.sent(record)

@@ -1,5 +1,7 @@
 """What goes on record of an incident: a picture of it whenever it matters, its timeline, and what was sent."""
 
+from collections.abc import Callable
+
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
@@ -10,11 +12,11 @@ with workflow.unsafe.imports_passed_through():
 
 class IncidentBooks:
     """Alerts that only add to the count are recorded with the next thing that matters. `recorded` is the last entry
-    that an earlier run has recorded.
+    that an earlier run has recorded. While `busy` says that more is about to happen it is waited for, for seconds.
     """
 
-    def __init__(self, recorded: int = 0) -> None:
-        self._books = Bookkeeping(incident_entries)
+    def __init__(self, recorded: int = 0, busy: Callable[[], bool] | None = None) -> None:
+        self._books = Bookkeeping(incident_entries, busy)
         self._entries: tuple[TimelineEntry, ...] = ()
         self._notifications: tuple[NotificationRecord, ...] = ()
         self._audit: tuple[AuditEntry, ...] = ()

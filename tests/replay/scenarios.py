@@ -6,7 +6,7 @@ from datetime import timedelta
 from temporalio.client import WorkflowHandle
 
 from models.guard import LeaseKind, LeaseOutcome
-from models.incident import IncidentOutcome, IncidentRules, Snooze
+from models.incident import AlertSignal, IncidentOutcome, IncidentRules, Snooze
 from models.incident import Phase as IncidentPhase
 from models.rollout import Phase, RolloutRequest
 from models.severity import Severity
@@ -161,14 +161,16 @@ class IncidentScenario:
         rules: IncidentRules = THREE_LEVELS,
         *,
         events_per_run: int = 2_000,
+        pages_first: bool = False,
     ) -> None:
-        self._script, self._rules, self._events_per_run = script, rules, events_per_run
+        self._script, self._rules = script, rules
+        self._asked = {"events_per_run": events_per_run, "pages_first": pages_first}
 
     async def play(self, bench: Bench) -> WorkflowHandle[Incident, IncidentOutcome]:
         room = Room(bench.client, bench.skip)
         await room.work(records=False)
         try:
-            case = await room.open(self._rules, events_per_run=self._events_per_run)
+            case = await room.open(self._rules, **self._asked)
             first = (await case.handle.describe()).run_id
             await self._script(case)
         finally:
@@ -219,6 +221,14 @@ async def _is_merged_and_split(case: Case) -> None:
     await case.until_paged((1, "first"), (1, "first"))
     await case.say(IncidentSignal.MERGE, "incident/local/shop/never-was")
     await case.until_said("no such incident is open")
+
+
+async def _hears_of_several_requests_at_once(case: Case) -> None:
+    await case.until_paged((1, "first"))
+    said = [AlertSignal(alerts=(an_alert(f"alert {number}", f"alert-{number}"),)) for number in range(3)]
+    await case.handle.signal(IncidentSignal.FIRED, args=said)
+    await case.until_said("alert 2")
+    await _escalates_and_is_acknowledged(case)
 
 
 class SilencesScenario:
@@ -339,6 +349,7 @@ SCENARIOS: dict[str, Scenario | GuardScenario | IncidentScenario | RulesScenario
     "incident-escalated": IncidentScenario(_escalates_and_is_acknowledged),
     "incident-talked-about": IncidentScenario(_is_talked_about),
     "incident-merged": IncidentScenario(_is_merged_and_split),
+    "incident-paged-first": IncidentScenario(_hears_of_several_requests_at_once, pages_first=True),
     "incident-full-run": IncidentScenario(_goes_on_in_another_run, events_per_run=40),
     "rules-fired": RulesScenario(_fires_and_clears),
     "rules-edited": RulesScenario(_is_edited_while_it_fires),

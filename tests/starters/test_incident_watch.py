@@ -186,7 +186,7 @@ async def test_without_workers_it_shows_what_temporal_lists_and_says_so(tmp_path
             pass
         ref = IncidentRef(environment="local", service="shop", key="a")
         request = IncidentRequest(ref=ref, title="the till is stuck", severity=Severity.SEV1)
-        await signal_with_start(client, request, AlertSignal(alerts=(an_alert(),)))
+        await signal_with_start(client, request, [AlertSignal(alerts=(an_alert(),))])
         seen = Look()
 
         async def listed() -> bool:

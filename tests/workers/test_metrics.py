@@ -141,7 +141,7 @@ async def test_open_incidents_are_counted_by_how_grave_they_are(metered: Metered
         pass
     ref = IncidentRef(environment="local", service="shop", key=str(uuid4()))
     request = IncidentRequest(ref=ref, title="the till is stuck", severity=Severity.SEV1)
-    await signal_with_start(metered.client, request, AlertSignal(alerts=(an_alert(),)))
+    await signal_with_start(metered.client, request, [AlertSignal(alerts=(an_alert(),))])
     meter = metered.client.service_client.config.runtime.metric_meter  # type: ignore[union-attr]
     counting = asyncio.create_task(keep_incident_census(metered.client, meter, timedelta(milliseconds=200)))
 

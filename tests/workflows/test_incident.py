@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest_asyncio
 
-from models.incident import Assign, FinishTask, IncidentRules, Note, Order, Phase, Role, Snooze
+from models.incident import AlertSignal, Assign, FinishTask, IncidentRules, Note, Order, Phase, Role, Snooze
 from models.incident_spec import FlapSpec, OpenAfter
 from models.severity import Severity
 from models.temporal_names import IncidentSignal
@@ -360,3 +360,43 @@ async def test_everything_is_recorded(room: Room) -> None:
     keys = {each.notification.key for picture in room.pager.pictures for each in picture.notifications}
     assert keys == set(room.pager.attempts)
     assert room.pager.timeline(case.id)[-1] == "closed"
+
+
+async def test_it_is_recorded_although_a_page_is_not_taken(room: Room) -> None:
+    room.pager.hanging.add("first")
+    case = await room.open()
+
+    async def recorded() -> bool:
+        await room.skip(timedelta(seconds=1))
+        return "opened as SEV2: error rate is high" in room.pager.timeline(case.id)
+
+    try:
+        await until(recorded, "the incident in the records")
+    finally:
+        room.pager.hanging.clear()
+    await case.until_paged((1, "first"))
+
+
+async def test_what_is_sent_is_in_the_first_picture(room: Room) -> None:
+    case = await room.open()
+    await case.until_paged((1, "first"))
+
+    async def recorded() -> bool:
+        return any(picture.workflow_id == case.id for picture in room.pager.pictures)
+
+    await until(recorded, "the first picture")
+    first = next(picture for picture in room.pager.pictures if picture.workflow_id == case.id)
+    assert [each.notification.target.name for each in first.notifications] == ["first"]
+
+
+async def test_one_signal_may_bring_alerts_of_several_requests_each_counted_once(room: Room) -> None:
+    case = await room.open()
+    said = [AlertSignal(alerts=(an_alert(),), request=name) for name in ("one", "two", "one")]
+    await case.handle.signal(IncidentSignal.FIRED, args=said)
+    await case.handle.signal(IncidentSignal.FIRED, args=said[:1])
+
+    async def heard() -> bool:
+        return len((await case.state()).requests) == 2
+
+    await until(heard, "both requests to be heard")
+    assert (await case.state()).count == 3
