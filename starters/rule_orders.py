@@ -12,6 +12,7 @@ from temporalio.client import (
     Client,
     WorkflowExecutionDescription,
     WorkflowExecutionStatus,
+    WorkflowHandle,
     WorkflowQueryFailedError,
 )
 from temporalio.service import RPCError, RPCStatusCode
@@ -128,7 +129,7 @@ def remove(name: SetArgument, catalog: CatalogOption = None, as_json: JsonOption
 
 async def _state(client: Client, ref: ServiceRef) -> RulesState:
     """With what the watch under way has found since. Raises CommandError."""
-    handle = client.get_workflow_handle_for(AlertRules.run, rules_id(ref))
+    handle: WorkflowHandle[AlertRules, None] = client.get_workflow_handle(rules_id(ref))
     try:
         description = await handle.describe(rpc_timeout=PATIENCE)
         if description.status is not WorkflowExecutionStatus.RUNNING:
