@@ -298,6 +298,7 @@ class Platform:
     def traffic(self, shop: Shop, rate: int = 50) -> Iterator[Callable[[], Json]]:
         """Users of the shop; yields what reads their report."""
         report = self.folder / f"{shop.name}-traffic.json"
+        report.unlink(missing_ok=True)  # what earlier users met
         process = subprocess.Popen(
             [sys.executable, "-m", "examples.shop.traffic", "--url", shop.url, "--rate", str(rate),
              "--seconds", "170", "--report-file", str(report)],
