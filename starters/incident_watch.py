@@ -54,7 +54,7 @@ class Look:
 def watch(
     incidents: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[INCIDENT]...", help="names, or parts of them; all that are open without"),
+        typer.Argument(metavar="INCIDENT", help="names, or parts of them; all that are open without"),
     ] = None,
     catalog: CatalogOption = None,
     as_json: JsonOption = False,

@@ -18,7 +18,7 @@ from starters.rule_tests import TestsRun, run_tests
 app = typer.Typer(help="Alert rules of your own: check, test and evaluate them.", no_args_is_help=True)
 
 SomeFiles = Annotated[
-    list[Path] | None, typer.Argument(metavar="[FILE]...", help="rule files of Prometheus; else those of the catalog")
+    list[Path] | None, typer.Argument(metavar="FILE", help="rule files of Prometheus; else those of the catalog")
 ]
 
 
@@ -44,7 +44,7 @@ def check(files: SomeFiles = None, catalog: CatalogOption = None, as_json: JsonO
 
 @app.command(name="test")
 def run(
-    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="tests: data, and what is to fire when")],
+    files: Annotated[list[Path], typer.Argument(metavar="FILE", help="tests: data, and what is to fire when")],
     as_json: JsonOption = False,
 ) -> None:
     """Run tests of rules; exit code 1 if an alert fires that should not or the other way round, 2 for mistakes."""

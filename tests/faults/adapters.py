@@ -12,8 +12,7 @@ from models.ids import ServiceRef, Version
 from models.judge_spec import MetricsSpec
 from models.traffic import Backend, TrafficSpec, TrafficSplit
 from providers.errors import ProviderError
-from providers.roles import Deployer, LeaseKeeper, MetricSource, Notifier, Progress, TrafficRouter
-from records.roles import EvidenceLog, Recorder
+from providers.roles import Deployer, MetricSource, Progress, TrafficRouter
 from tests.faults.plan import FaultFolder
 from workers.wiring import Adapters
 
@@ -142,18 +141,6 @@ class FaultyAdapters:
     def metric_sources(self) -> Mapping[str, MetricSource]:
         return {name: FaultyMetrics(each, self._weather) for name, each in self._real.metric_sources.items()}
 
-    @property
-    def notifiers(self) -> Mapping[str, Notifier]:
-        return self._real.notifiers
-
-    @property
-    def lease_keeper(self) -> LeaseKeeper:
-        return self._real.lease_keeper
-
-    @property
-    def evidence_log(self) -> EvidenceLog:
-        return self._real.evidence_log
-
-    @property
-    def records(self) -> Recorder:
-        return self._real.records
+    def __getattr__(self, name: str) -> object:
+        """What no fault is made for."""
+        return getattr(self._real, name)

@@ -26,6 +26,7 @@ from starters.session import Session
 from tests.analysis.incident_factories import an_alert
 from tests.starters.test_incident import CommandLine
 from tests.starters.test_incident import incident as incident  # noqa: PLC0414 - the fixture
+from tests.starters.test_incident import unattended as unattended  # noqa: PLC0414 - what it is made of
 from tests.whole.platform import environment
 from tests.workers.dev_server import running_temporal
 from tests.workers.eventually import eventually
