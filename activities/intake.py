@@ -17,10 +17,10 @@ from activities.suppressions import Suppressions
 from analysis.placing import Placed, Routing, Surroundings, ToSend, by_incident, place
 from analysis.storm import umbrella
 from models.alert import Alert, AlertStatus, Normalised, Suppressed, SuppressedBy
+from models.audit import AuditEntry
 from models.front_door import AlertsAnswer, NotTaken, OpensNothing, TakenBy
 from models.ids import IncidentRef, ServiceRef, incident_id
 from models.incident import AlertSignal, IncidentRequest
-from models.record import AuditEntry
 from models.temporal_names import INCIDENT_WORKFLOW, IncidentSignal, TaskQueue
 
 AT_ONCE = 64

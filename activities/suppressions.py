@@ -7,8 +7,9 @@ from datetime import timedelta
 
 from temporalio.client import Client
 
+from models.audit import AuditEntry
 from models.ids import suppression_recording_id
-from models.record import AuditEntry, ToRecord
+from models.record import ToRecord
 from models.temporal_names import RECORDING_WORKFLOW, TaskQueue
 
 _MOST = 500

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from analysis.incident_changes import CHANGES_NOTHING
+from models.audit import ACCEPTED, REFUSED, AuditEntry
 from models.ids import IncidentRef
 from models.incident import IncidentRequest, IncidentState, Order
-from models.record import ACCEPTED, REFUSED, AuditEntry
 from models.temporal_names import IncidentSignal
 
 OPEN = "open"

@@ -13,9 +13,9 @@ from typing import Protocol
 from fastapi import HTTPException, Request
 
 from gateway.doorkeeper import address_of
+from models.audit import ACCEPTED, REFUSED, AuditEntry
 from models.front_door import AlertsAnswer
 from models.ids import ServiceRef
-from models.record import ACCEPTED, REFUSED, AuditEntry
 
 GATEWAY = "gateway"
 """The service that accesses stand under in the audit log."""

@@ -7,6 +7,7 @@ from typing import Annotated, ClassVar
 from pydantic import ConfigDict, Field, StringConstraints
 
 from models.alert import LONGEST_TITLE, MOST_LINKS, Alert, AlertLink
+from models.audit import AuditEntry
 from models.base import Payload
 from models.ids import IncidentRef
 from models.incident_spec import FlapSpec, OpenAfter
@@ -272,6 +273,7 @@ class IncidentRequest(Payload):
     from_where: Who = ""
     state: IncidentState | None = Field(default=None, description="from its last run")
     recorded: int = Field(default=0, description="the last entry of the timeline that its last run has recorded")
+    unrecorded: tuple[AuditEntry, ...] = Field(default=(), description="orders that its last run has not recorded")
     pages_first: bool = Field(
         default=False, description="what is sent goes before what is recorded, and into the same picture of it"
     )

@@ -16,7 +16,8 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from models.record import AuditEntry, ToRecord
+from models.audit import AuditEntry
+from models.record import ToRecord
 from records.errors import RecordsError
 from records.roles import Recorder
 

@@ -4,9 +4,10 @@ from typing import Any, cast
 
 from sqlalchemy import RowMapping
 
+from models.audit import AuditEntry
 from models.evidence_trail import RolloutKey, TrailSample
 from models.ids import ServiceRef
-from models.record import AuditEntry, RolloutRecord
+from models.record import RolloutRecord
 
 _AS_JSON = {"verdict", "timeline"}
 

@@ -11,11 +11,12 @@ from pydantic import SecretStr
 from sqlalchemy import Insert, RowMapping, Select, Table, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from models.audit import AuditEntry
 from models.evidence_trail import RolloutKey, TrailSample
 from models.ids import IncidentRef, ServiceRef
 from models.incident import IncidentRecord, NotificationRecord
 from models.notification import Notification
-from models.record import AuditEntry, RolloutRecord, ToRecord
+from models.record import RolloutRecord, ToRecord
 from records.address import records_address
 from records.database import Database
 from records.failures import MissingTablesError

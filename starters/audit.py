@@ -9,10 +9,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from models.audit import AuditEntry
 from models.ids import ServiceRef
 from models.mistakes import MistakeError
 from models.quantities import parse_duration
-from models.record import AuditEntry
 from starters.exits import CommandError, Exit
 from starters.options import CatalogOption, JsonOption
 from starters.output import print_json

@@ -15,8 +15,8 @@ from temporalio.common import WorkflowIDReusePolicy
 from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
+from models.audit import Verb
 from models.ids import ServiceRef, rollout_id
-from models.record import Verb
 from models.rollout import Phase, RolloutRequest, Successor
 from models.temporal_names import TaskQueue
 from starters.exits import CommandError, Exit

@@ -10,7 +10,7 @@ from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 from temporalio.workflow import UpdateMethodMultiParam
 
-from models.record import Verb
+from models.audit import Verb
 from models.rollout import Acknowledgement, Instruction
 from starters.exits import CommandError, Exit
 from starters.handles import rollout_of

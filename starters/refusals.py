@@ -7,8 +7,9 @@ import typer
 from temporalio.client import Client
 from temporalio.service import RPCError
 
+from models.audit import REFUSED, AuditEntry
 from models.ids import ServiceRef, Version, refusal_recording_id
-from models.record import REFUSED, AuditEntry, ToRecord
+from models.record import ToRecord
 from models.temporal_names import TaskQueue
 from starters.session import from_where, who
 from workflows.recording import Recording

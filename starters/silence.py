@@ -20,13 +20,13 @@ from activities.silence_board import (
     read_silences,
 )
 from analysis.silences import concerns, shown, shown_of_catalog, spec_of
+from models.audit import Verb
 from models.calendar_words import parse_moment
 from models.catalog import Catalog
 from models.ids import ServiceRef
 from models.matching import parse_matcher, split_matchers
 from models.mistakes import MistakeError
 from models.quantities import parse_duration
-from models.record import Verb
 from models.silences import AddSilence, ExpireSilence, KeptSilence, SilenceShown, SilenceWords, Standing
 from starters.exits import CommandError, Exit
 from starters.options import CatalogOption, JsonOption, NoteOption

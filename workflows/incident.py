@@ -65,6 +65,8 @@ class Incident:
         self._books = IncidentBooks(request.recorded, self._is_sending if request.pages_first else None)
         if request.state is None:
             self._books.ordered(incident_audit.opened(request, workflow.info().run_id, workflow.now()))
+        for entry in request.unrecorded:
+            self._books.ordered(entry)
         self._telling: asyncio.Task[None] | None = None
 
     @workflow.run
@@ -76,6 +78,8 @@ class Incident:
                 # Cancelled, it would forget whom to page. Who wants it to end resolves it, or terminates it.
                 self._become(senseless(self._state, workflow.now(), "cancel", "an incident ends by being resolved"))
             if self._is_over():
+                if self._books.unrecorded:
+                    continue
                 return self._outcome()
             if self._run_is_full():
                 self._begin_anew()
@@ -115,7 +119,8 @@ class Incident:
         return events >= self._request.events_per_run and not self._courier.busy and not self._state.messages
 
     def _begin_anew(self) -> None:
-        changes = {"state": carried(self._state), "recorded": self._books.recorded}
+        books = self._books
+        changes = {"state": carried(self._state), "recorded": books.recorded, "unrecorded": books.unrecorded}
         workflow.continue_as_new(self._request.model_copy(update=changes))
 
     def _outcome(self) -> IncidentOutcome:

@@ -5,8 +5,9 @@ from collections.abc import Callable
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
+    from models.audit import AuditEntry
     from models.incident import IncidentState, NotificationRecord, Phase, TimelineEntry
-    from models.record import AuditEntry, IncidentPicture, incident_entries
+    from models.record import IncidentPicture, incident_entries
     from workflows.bookkeeping import Bookkeeping
 
 
@@ -20,6 +21,7 @@ class IncidentBooks:
         self._entries: tuple[TimelineEntry, ...] = ()
         self._notifications: tuple[NotificationRecord, ...] = ()
         self._audit: tuple[AuditEntry, ...] = ()
+        self._handed_over = 0
         self._last = recorded
         self._shown: tuple[Phase, int, int] | None = None
 
@@ -27,6 +29,11 @@ class IncidentBooks:
     def recorded(self) -> int:
         """The last entry of the timeline that is recorded, or will be in any case, once `end` was called."""
         return self._last
+
+    @property
+    def unrecorded(self) -> tuple[AuditEntry, ...]:
+        """The orders that were heard after `end` took its picture."""
+        return self._audit[self._handed_over :]
 
     def sent(self, record: NotificationRecord) -> None:
         self._notifications = (*self._notifications, record)
@@ -47,6 +54,7 @@ class IncidentBooks:
     async def end(self, state: IncidentState) -> None:
         """Hand over the last picture of this run, with all that is not recorded yet."""
         self._take(state)
+        self._handed_over = len(self._audit)
         await self._books.finish(self._picture(state), f"record the incident {state.ref}")
 
     def _take(self, state: IncidentState) -> None:

@@ -9,11 +9,11 @@ from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_
 with workflow.unsafe.imports_passed_through():
     from analysis.rollout_plan import starting_point, steps_for
     from analysis.rollout_result import result_of
+    from models.audit import Verb
     from models.deployment import Instances
     from models.guard import LeaseKind, LeaseOutcome, Refusal
     from models.ids import group_words
     from models.judgement import Verdict
-    from models.record import Verb
     from models.rollout import (
         Acknowledgement,
         Bake,

@@ -6,8 +6,9 @@ from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
     from analysis.rollout_result import record_of
+    from models.audit import ACCEPTED, AuditEntry, Verb
     from models.evidence_trail import RolloutKey
-    from models.record import ACCEPTED, AuditEntry, RolloutRecord, Verb, rollout_entries
+    from models.record import RolloutRecord, rollout_entries
     from models.rollout import Instruction, RolloutRequest
     from workflows.bookkeeping import Bookkeeping
     from workflows.rollout_journal import Journal

@@ -10,10 +10,11 @@ with workflow.unsafe.imports_passed_through():
     from activities.guards import GuardActivities
     from analysis.guard_view import details_markdown, freeze_line
     from analysis.guarding import AskIfAlive, answered, decide, known_answer, lease_line, noted, released, voided
+    from models.audit import AuditEntry, Verb
     from models.deployment import Done
     from models.guard import Acquire, Freeze, Grant, GuardState, Holder, Refusal, Release, Unfreeze
     from models.ids import order_recording_id
-    from models.record import AuditEntry, ToRecord, Verb
+    from models.record import ToRecord
     from models.rollout import Acknowledgement
     from models.temporal_names import GUARD_WORKFLOW, GuardUpdate
     from workflows.policies import LOOK_AT_TEMPORAL

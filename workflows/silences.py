@@ -8,9 +8,10 @@ from temporalio.exceptions import ApplicationError
 
 with workflow.unsafe.imports_passed_through():
     from analysis.silences import added, concerns, expired, line, pruned, refusal
+    from models.audit import AuditEntry, Verb
     from models.ids import order_recording_id
     from models.incident_spec import Silence
-    from models.record import AuditEntry, ToRecord, Verb
+    from models.record import ToRecord
     from models.silences import MEMO, AddSilence, ExpireSilence, KeptSilence, SilenceBoard, SilencesState
     from models.temporal_names import SILENCES_WORKFLOW, SilencesUpdate
     from workflows.recording import hand_over

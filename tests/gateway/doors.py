@@ -19,9 +19,10 @@ from temporalio.worker import Worker
 from devstack.namespace import register_missing_attributes
 from gateway.front_door import Temporal, front_door
 from gateway.rulebook import Rulebook, Rules
+from models.audit import AuditEntry
 from models.catalog import Catalog
 from models.incident import IncidentState
-from models.record import AuditEntry, ToRecord
+from models.record import ToRecord
 from models.temporal_names import TaskQueue
 from runtime.plugin import holdfast_plugin
 from starters.handles import incident_called

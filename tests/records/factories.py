@@ -2,8 +2,9 @@
 
 from datetime import datetime, timedelta
 
+from models.audit import AuditEntry
 from models.ids import ServiceRef
-from models.record import AuditEntry, RolloutRecord, ToRecord
+from models.record import RolloutRecord, ToRecord
 from models.rollout import Phase, TimelineEntry
 from tests.factories import SHOP, WHEN, unhealthy
 

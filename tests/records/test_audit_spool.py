@@ -8,8 +8,9 @@ from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 
+from models.audit import AuditEntry
 from models.ids import ServiceRef
-from models.record import AuditEntry, ToRecord
+from models.record import ToRecord
 from records.audit_spool import AuditSpool, ship_audit, ship_what_is_left
 from records.errors import RecordsError
 from records.roles import Recorder

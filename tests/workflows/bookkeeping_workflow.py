@@ -5,10 +5,11 @@ from datetime import timedelta
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
+    from models.audit import AuditEntry
     from models.base import Payload
     from models.deployment import Done
     from models.ids import ServiceRef
-    from models.record import AuditEntry, RolloutRecord, rollout_entries
+    from models.record import RolloutRecord, rollout_entries
     from models.rollout import Phase
     from workflows.bookkeeping import Bookkeeping
 

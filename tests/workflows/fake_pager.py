@@ -9,10 +9,11 @@ from typing import Any
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
+from models.audit import AuditEntry
 from models.deployment import Done
 from models.incident import IncidentRecord
 from models.notification import Delivered, Notification, NotificationKind
-from models.record import AuditEntry, ToRecord
+from models.record import ToRecord
 
 
 class FakePager:

@@ -15,9 +15,10 @@ from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
 from activities.records import SOMEONE_MUST_ACT, RecordActivities
+from models.audit import REFUSED
 from models.deployment import Done
 from models.ids import ServiceRef, recording_id, refusal_recording_id
-from models.record import REFUSED, RolloutRecord, ToRecord
+from models.record import RolloutRecord, ToRecord
 from models.rollout import Phase
 from models.temporal_names import TaskQueue
 from records.errors import RecordsError

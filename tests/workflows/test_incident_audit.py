@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest_asyncio
 
+from models.audit import AuditEntry
 from models.incident import Note, Order, Phase, Snooze
-from models.record import AuditEntry
 from models.temporal_names import IncidentSignal
 from tests.workflows.harness import until
 from tests.workflows.incident_harness import MINUTE, THREE_LEVELS, Case, Room, real_room, skipping_room

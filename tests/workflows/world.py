@@ -8,10 +8,11 @@ from typing import Any, NoReturn
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
+from models.audit import AuditEntry
 from models.deployment import Done, Instances, ListInstances, ScaleVersion, StartVersion, StopVersion
 from models.judgement import Verdict, Watch
 from models.keeper import LEASE_LAPSED
-from models.record import AuditEntry, ToRecord
+from models.record import ToRecord
 from models.traffic import CurrentTraffic, ReadTraffic, RemoveTraffic, SetTraffic, TrafficSplit
 from tests.factories import an_instance, healthy
 
