@@ -6,7 +6,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from models.catalog import Catalog, Service, catalog_schema
-from runtime.catalog_problems import Problem, key_text, problem_at, problems_of
+from runtime.catalog_problems import Problem, in_order, problem_at, problem_of_writing, problems_of
 from runtime.catalog_secrets import secret_problems
 from runtime.catalog_shape import Shape
 from runtime.yaml_document import YamlDocument, YamlProblem, read_yaml
@@ -24,7 +24,7 @@ class CatalogError(Exception):
 def load_catalog(path: Path) -> Catalog:
     """Read and check a catalog; working directories become absolute. Raises CatalogError and nothing else."""
     document = _read(path)
-    problems = [_of_writing(problem) for problem in document.problems]
+    problems = [problem_of_writing(problem) for problem in document.problems]
     # What could not be read is not there for pydantic, which would call it missing.
     unreadable = {(problem.line, problem.key) for problem in problems}
     problems += secret_problems(document)
@@ -39,7 +39,7 @@ def load_catalog(path: Path) -> Catalog:
             found = problems_of(error.errors(include_url=False), document, Shape.of(catalog_schema()))
             problems += [problem for problem in found if (problem.line, problem.key) not in unreadable]
     if problems or catalog is None:
-        raise CatalogError(path, tuple(sorted(problems, key=_place)))
+        raise CatalogError(path, in_order(problems))
     return _with_absolute_folders(catalog, path.absolute().parent)
 
 
@@ -47,7 +47,7 @@ def _read(path: Path) -> YamlDocument:
     try:
         return read_yaml(path)
     except YamlProblem as error:
-        raise CatalogError(path, (_of_writing(error),)) from error
+        raise CatalogError(path, (problem_of_writing(error),)) from error
     except FileNotFoundError as error:
         message = "there is no such file; write one as docs/catalog.md shows, or name another with --catalog"
         raise CatalogError(path, (Problem(message=message),)) from error
@@ -59,26 +59,12 @@ def _read(path: Path) -> YamlDocument:
         raise CatalogError(path, (Problem(message=f"cannot be read: {reason}"),)) from error
 
 
-def _of_writing(problem: YamlProblem) -> Problem:
-    position = problem.position
-    return Problem(
-        line=position.line if position else None,
-        column=position.column if position else None,
-        key=key_text(problem.path),
-        message=problem.message,
-    )
-
-
 def _not_a_mapping(document: YamlDocument) -> str:
     keys = ", ".join(Catalog.model_fields)
     if document.data is None:
         return f"is empty; a catalog has the keys {keys}"
     found = "a list" if isinstance(document.data, list) else "a single value"
     return f"found {found}; a catalog is a block with the keys {keys}"
-
-
-def _place(problem: Problem) -> tuple[int, int]:
-    return problem.line or 0, problem.column or 0
 
 
 def _line(path: Path, problem: Problem) -> str:

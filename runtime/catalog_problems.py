@@ -10,7 +10,7 @@ from models.base import Payload
 from models.mistakes import MistakeError, Path
 from models.secrets import may_hold_secret
 from runtime.catalog_shape import Shape
-from runtime.yaml_document import YamlDocument
+from runtime.yaml_document import YamlDocument, YamlProblem
 
 _LONGEST_SHOWN = 60
 
@@ -45,6 +45,22 @@ def problems_of(errors: Iterable[ErrorDetails], document: YamlDocument, root: Sh
         follows_from_its_items = error["type"] == "too_short" and bool(error["input"])
         if not follows_from_spelling and not follows_from_its_items:
             yield _problem(error, path, shape, document)
+
+
+def in_order(problems: Iterable[Problem]) -> tuple[Problem, ...]:
+    """As they stand in the file; those of the whole file first."""
+    return tuple(sorted(problems, key=lambda problem: (problem.line or 0, problem.column or 0)))
+
+
+def problem_of_writing(problem: YamlProblem) -> Problem:
+    """What cannot be read as YAML, or not as what JSON could hold."""
+    position = problem.position
+    return Problem(
+        line=position.line if position else None,
+        column=position.column if position else None,
+        key=key_text(problem.path),
+        message=problem.message,
+    )
 
 
 def key_text(path: Path) -> str:

@@ -1,7 +1,6 @@
 """Reading Prometheus' rule files and tests of rules: valid, or every mistake in them at once."""
 
 import json
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -12,7 +11,7 @@ from models.mistakes import MistakeError
 from models.mistakes import Path as KeyPath
 from models.prometheus_files import RuleFile, RuleTestFile
 from runtime.catalog_file import CatalogError
-from runtime.catalog_problems import Problem, key_text, problem_at, problems_of
+from runtime.catalog_problems import Problem, in_order, problem_at, problem_of_writing, problems_of
 from runtime.catalog_shape import Shape
 from runtime.yaml_document import YamlDocument, YamlProblem, read_yaml
 
@@ -54,7 +53,7 @@ class RuleTests:
 
 def _load(path: Path, model: type[_Model]) -> tuple[_Model, YamlDocument]:
     document = _read(path)
-    problems = [_of_writing(problem) for problem in document.problems]
+    problems = [problem_of_writing(problem) for problem in document.problems]
     found: _Model | None = None
     if not isinstance(document.data, dict):
         keys = ", ".join(model.model_fields)
@@ -66,7 +65,7 @@ def _load(path: Path, model: type[_Model]) -> tuple[_Model, YamlDocument]:
             shape = Shape.of(model.model_json_schema())
             problems += problems_of(error.errors(include_url=False), document, shape)
     if problems or found is None:
-        raise RuleFileError(path, _in_order(problems))
+        raise RuleFileError(path, in_order(problems))
     return found, document
 
 
@@ -80,27 +79,13 @@ def _as_texts(document: YamlDocument, value: JsonValue, path: KeyPath = ()) -> J
     return document.written.get(path, value) if is_text else value
 
 
-def _in_order(problems: Sequence[Problem]) -> tuple[Problem, ...]:
-    return tuple(sorted(problems, key=lambda problem: (problem.line or 0, problem.column or 0)))
-
-
 def _read(path: Path) -> YamlDocument:
     try:
         return read_yaml(path)
     except YamlProblem as error:
-        raise RuleFileError(path, (_of_writing(error),)) from error
+        raise RuleFileError(path, (problem_of_writing(error),)) from error
     except FileNotFoundError as error:
         raise RuleFileError(path, (Problem(message="there is no such file"),)) from error
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
         raise RuleFileError(path, (Problem(message=f"cannot be read: {reason}"),)) from error
-
-
-def _of_writing(problem: YamlProblem) -> Problem:
-    position = problem.position
-    return Problem(
-        line=position.line if position else None,
-        column=position.column if position else None,
-        key=key_text(problem.path),
-        message=problem.message,
-    )
