@@ -1,8 +1,5 @@
 """A set of alert rules, evaluated for as long as the catalog has it."""
 
-import asyncio
-from contextlib import suppress
-
 from temporalio import workflow
 from temporalio.exceptions import ActivityError
 
@@ -12,6 +9,7 @@ with workflow.unsafe.imports_passed_through():
     from analysis.rule_view import details_markdown
     from models.alert_rules import ReviseRules, RulesState, RulesWatched, WatchRules
     from models.temporal_names import ALERT_RULES_WORKFLOW, RulesSignal, TaskQueue
+    from workflows.interruption import undisturbed
     from workflows.policies import EVALUATE, SEND_ALERTS, on
 
 
@@ -29,9 +27,13 @@ class AlertRules:
     @workflow.run
     async def run(self, state: RulesState) -> None:
         """Until the rules are removed and all is sent, or the run is full."""
-        while not self._is_over():
-            if self._run_is_full():
-                workflow.continue_as_new(self._state)
+        # Cancelled, it would forget what fires. Who wants it to end removes the rules.
+        await undisturbed(self._evaluate())
+        if not self._is_over():
+            workflow.continue_as_new(self._state)
+
+    async def _evaluate(self) -> None:
+        while not self._is_over() and not self._run_is_full():
             self._heed()
             self._show()
             if self._state.outbox:
@@ -57,9 +59,7 @@ class AlertRules:
         asked = WatchRules(rules=self._state.rules, standing=self._state.standing)
         summary = f"evaluate {len(asked.rules.rules)} alert rules of {asked.rules.ref.service}"
         watching = workflow.start_activity_method(RuleWatch.watch, asked, **on(TaskQueue.TRAFFIC, EVALUATE, summary))
-        with suppress(asyncio.CancelledError):
-            # Cancelled, it would forget what fires. Who wants it to end removes the rules, or terminates it.
-            await workflow.wait_condition(lambda: watching.done() or bool(self._orders))
+        await workflow.wait_condition(lambda: watching.done() or bool(self._orders))
         if not watching.done():
             watching.cancel()
         try:
@@ -72,13 +72,9 @@ class AlertRules:
     async def _send(self) -> None:
         batch = self._state.outbox[0]
         summary = f"{len(batch.alerts)} alerts of {batch.set.service}"
-        try:
-            sent = await workflow.execute_activity_method(
-                AlertDelivery.deliver, batch, **on(TaskQueue.INCIDENTS, SEND_ALERTS, summary)
-            )
-        except ActivityError:
-            # Cut off by a cancel, which is not heard: it is sent again, under its name.
-            return
+        sent = await workflow.execute_activity_method(
+            AlertDelivery.deliver, batch, **on(TaskQueue.INCIDENTS, SEND_ALERTS, summary)
+        )
         self._state = with_sent(self._state, sent, workflow.now())
 
     def _batch(self) -> str:

@@ -12,8 +12,8 @@ from temporalio.exceptions import ActivityError
 with workflow.unsafe.imports_passed_through():
     from models.ids import recording_id
     from models.record import IncidentPicture, RolloutRecord, ToRecord
+    from workflows.interruption import shielded
     from workflows.recording import hand_over, write
-    from workflows.undo import shielded
 
 PATIENCE = timedelta(seconds=5)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

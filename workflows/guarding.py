@@ -10,8 +10,9 @@ with workflow.unsafe.imports_passed_through():
     from models.guard import Acquire, Grant, GuardRules, Holder, LeaseKind, LeaseOutcome, Refusal, Release
     from models.ids import ServiceRef, Version
     from models.temporal_names import TaskQueue
+    from workflows.interruption import shielded
     from workflows.policies import ASK_A_GUARD, on
-    from workflows.undo import must_happen, shielded
+    from workflows.undo import must_happen
 
 
 class GuardLease:

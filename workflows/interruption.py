@@ -1,7 +1,8 @@
-"""Work that a message may interrupt."""
+"""Work that a message may interrupt, and work that no cancellation may."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import TypeVar
 
 from temporalio import workflow
@@ -31,3 +32,27 @@ async def unless(interrupted: Callable[[], bool], work: Awaitable[Result]) -> Re
         if interrupted() and is_cancelled_exception(error):
             raise InterruptedWorkError from error
         raise
+
+
+async def shielded(work: Awaitable[object]) -> None:
+    """Finish the work whatever is cancelled meanwhile, then let the cancellation through."""
+    task = asyncio.ensure_future(work)
+    cancelled: BaseException | None = None
+    while not task.done():
+        try:
+            await asyncio.shield(task)
+        except asyncio.CancelledError as error:
+            if task.cancelled():
+                raise
+            cancelled = error
+    task.result()
+    if cancelled:
+        raise cancelled
+
+
+async def undisturbed(work: Awaitable[object]) -> None:
+    """Finish the work, and let no cancellation through: for what would forget something that others count on. Who
+    wants such a workflow to end terminates it.
+    """
+    with suppress(asyncio.CancelledError):
+        await shielded(work)

@@ -37,6 +37,7 @@ with workflow.unsafe.imports_passed_through():
     from models.traffic import TrafficSplit
     from workflows import metrics
     from workflows.guarding import GuardLease
+    from workflows.interruption import shielded
     from workflows.rollout_attributes import search_attributes
     from workflows.rollout_books import RolloutBooks
     from workflows.rollout_brevity import is_brief
@@ -46,7 +47,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.rollout_stopping import RolloutStoppedError, stop_if_aborted, unless_aborted
     from workflows.rollout_traffic import Traffic
     from workflows.rollout_world import World
-    from workflows.undo import UndoStack, shielded
+    from workflows.undo import UndoStack
 
 
 GUARDED = "guard-and-records"

@@ -5,11 +5,12 @@ from temporalio import workflow
 with workflow.unsafe.imports_passed_through():
     from analysis.rollout_plan import count_instances
     from models.ids import Version, baseline_of, group_words
+    from workflows.interruption import shielded
     from workflows.rollout_journal import Journal
     from workflows.rollout_orders import Orders
     from workflows.rollout_stopping import stop_if_aborted, unless_aborted
     from workflows.rollout_world import World
-    from workflows.undo import UndoStack, must_happen, shielded
+    from workflows.undo import UndoStack, must_happen
 
 
 class Baseline:

@@ -29,7 +29,7 @@ with workflow.unsafe.imports_passed_through():
         Successor,
         Waiting,
     )
-    from workflows.interruption import InterruptedWorkError, unless
+    from workflows.interruption import InterruptedWorkError, shielded, unless
     from workflows.rollout_baseline import Baseline
     from workflows.rollout_journal import Journal
     from workflows.rollout_orders import Orders
@@ -37,7 +37,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.rollout_traffic import Traffic
     from workflows.rollout_watching import Watching
     from workflows.rollout_world import World
-    from workflows.undo import UndoStack, must_happen, shielded
+    from workflows.undo import UndoStack, must_happen
 
 
 WATCHED_AFTERWARDS = "watch-after-promotion"

@@ -1,7 +1,6 @@
 """A service's guard: the one place where "may I touch this service now?" is answered."""
 
 import asyncio
-from contextlib import suppress
 
 from temporalio import workflow
 from temporalio.exceptions import ApplicationError
@@ -17,6 +16,7 @@ with workflow.unsafe.imports_passed_through():
     from models.record import ToRecord
     from models.rollout import Acknowledgement
     from models.temporal_names import GUARD_WORKFLOW, GuardUpdate
+    from workflows.interruption import undisturbed
     from workflows.policies import LOOK_AT_TEMPORAL
     from workflows.recording import hand_over
 
@@ -34,11 +34,9 @@ class ServiceGuard:
     @workflow.run
     async def run(self, state: GuardState) -> None:
         self._show()
-        while not self._run_is_full():
-            # Cancelled, it would forget who holds what. Who wants that terminates it.
-            with suppress(asyncio.CancelledError):
-                await workflow.wait_condition(self._run_is_full)
-        await workflow.wait_condition(workflow.all_handlers_finished)
+        # Cancelled, it would forget who holds what.
+        await undisturbed(workflow.wait_condition(self._run_is_full))
+        await undisturbed(workflow.wait_condition(workflow.all_handlers_finished))
         workflow.continue_as_new(self._state)
 
     def _run_is_full(self) -> bool:

@@ -1,8 +1,5 @@
 """The silences that people keep in an environment: one workflow that remembers, and shows what it knows to all."""
 
-import asyncio
-from contextlib import suppress
-
 from temporalio import workflow
 from temporalio.exceptions import ApplicationError
 
@@ -14,6 +11,7 @@ with workflow.unsafe.imports_passed_through():
     from models.record import ToRecord
     from models.silences import MEMO, AddSilence, ExpireSilence, KeptSilence, SilenceBoard, SilencesState
     from models.temporal_names import SILENCES_WORKFLOW, SilencesUpdate
+    from workflows.interruption import undisturbed
     from workflows.recording import hand_over
 
 
@@ -32,11 +30,9 @@ class Silences:
     async def run(self, state: SilencesState) -> None:
         # The order that started it is heard before this, so what was passed in is not all any more.
         self._become(pruned(self._state, workflow.now()))
-        while not self._run_is_full():
-            # Cancelled, it would forget what is silent. Who wants that terminates it.
-            with suppress(asyncio.CancelledError):
-                await workflow.wait_condition(self._run_is_full)
-        await workflow.wait_condition(workflow.all_handlers_finished)
+        # Cancelled, it would forget what is silent.
+        await undisturbed(workflow.wait_condition(self._run_is_full))
+        await undisturbed(workflow.wait_condition(workflow.all_handlers_finished))
         workflow.continue_as_new(self._state)
 
     def _run_is_full(self) -> bool:

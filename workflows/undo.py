@@ -1,6 +1,5 @@
 """The undo stack: what takes back the effects of a workflow that does not go through."""
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
@@ -8,6 +7,7 @@ from temporalio import workflow
 from temporalio.exceptions import ActivityError
 
 from workflows import metrics
+from workflows.interruption import shielded
 from workflows.policies import RETRY_A_REFUSAL, RETRY_A_REFUSAL_AT_LEAST_EVERY
 
 
@@ -71,19 +71,3 @@ async def must_happen(name: str, act: Callable[[], Awaitable[object]], report: C
         else:
             report(name)
             return
-
-
-async def shielded(work: Awaitable[object]) -> None:
-    """Finish the work whatever is cancelled meanwhile, then let the cancellation through."""
-    task = asyncio.ensure_future(work)
-    cancelled: BaseException | None = None
-    while not task.done():
-        try:
-            await asyncio.shield(task)
-        except asyncio.CancelledError as error:
-            if task.cancelled():
-                raise
-            cancelled = error
-    task.result()
-    if cancelled:
-        raise cancelled

@@ -135,14 +135,15 @@ async def test_removed_and_applied_it_begins_anew(shop: RuledService) -> None:
     await shop.until_said(FIRED)
 
 
-async def test_a_cancel_is_not_heard(shop: RuledService) -> None:
+async def test_a_cancel_is_not_heard_neither_while_it_watches_nor_just_as_something_is_sent(shop: RuledService) -> None:
     await shop.begin()
-    shop.see(errors=BAD)
-    await shop.until_said(FIRED)
-    await shop.handle.cancel()
-    shop.see(errors=GOOD)
-
-    await shop.until_said(FIRED, CLEARED)
+    for turn in range(8):
+        said = [FIRED, CLEARED] * turn
+        shop.see(errors=BAD)
+        await shop.until_said(*said, FIRED)
+        await shop.handle.cancel()
+        shop.see(errors=GOOD)
+        await shop.until_said(*said, FIRED, CLEARED)
 
 
 async def test_what_opens_nothing_is_tried_again_soon(shop: RuledService) -> None:
