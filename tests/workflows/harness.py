@@ -29,6 +29,8 @@ from workflows.rollout import Rollout
 from workflows.service_guard import ServiceGuard
 
 ADA = Instruction(by="ada")
+SELDOM = 0.2
+"""Seconds."""
 Handle = WorkflowHandle[Rollout, RolloutResult]
 
 
@@ -140,11 +142,13 @@ async def until_phase(handle: Handle, phase: Phase) -> RolloutState:
 
 
 async def until(condition: Callable[[], Awaitable[bool]], what: str, *, within: float = 60) -> None:
-    """Wait for a condition in real time; fail the test when it does not come true."""
+    """Wait for a condition in real time, asking ever less often; fail the test when it does not come true."""
+    pause = 0.02
     try:
         async with asyncio.timeout(within):
             while not await condition():
-                await asyncio.sleep(0.02)
+                await asyncio.sleep(pause)
+                pause = min(1.3 * pause, SELDOM)
     except TimeoutError:
         pytest.fail(f"waited {within} s for {what}")
 
