@@ -4,13 +4,15 @@ import asyncio
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 from temporalio import activity
 from temporalio.client import Client
 from temporalio.exceptions import ApplicationError
 
+from activities.handing_over import handed_over
+from activities.heartbeats import heartbeating
 from activities.intake import Intake
 from activities.known_silences import KnownSilences
 from activities.open_incidents import LOOK_EVERY, OpenIncidents
@@ -19,9 +21,6 @@ from analysis.rule_evaluation import Unread, evaluated, next_due
 from models.alert import Normalised
 from models.alert_rules import AlertRouting, AlertsSent, AlertsToSend, RuleStanding, RulesWatched, WatchRules
 from providers.roles import MetricSource, SeriesSource, TrafficRouter
-
-HAND_OVER_DELAY = timedelta(milliseconds=100)
-BEAT = timedelta(seconds=1)
 
 
 class RuleWatch:
@@ -42,18 +41,14 @@ class RuleWatch:
     async def watch(self, asked: WatchRules) -> RulesWatched:
         """Evaluate until an alert fires or clears; cut off, say what stands."""
         watching = _Watching(asked, self._looks)
-        beating = asyncio.create_task(watching.beat())
         try:
-            return await watching.until_change()
+            async with heartbeating(watching.standing) as say:
+                return await watching.until_change(say)
         except asyncio.CancelledError:
             details = activity.cancellation_details()
             if details is None or not details.cancel_requested:
                 raise
             return RulesWatched(standing=watching.standing, changes=())
-        finally:
-            beating.cancel()
-            with suppress(asyncio.CancelledError):
-                await beating
 
 
 class _Watching:
@@ -63,7 +58,7 @@ class _Watching:
         self._rules = asked.rules
         self._looks = looks
 
-    async def until_change(self) -> RulesWatched:
+    async def until_change(self, say: Callable[[RuleStanding], None]) -> RulesWatched:
         while True:
             due = due_rules(self._rules, self.standing, datetime.now(UTC))
             standing, found = await self._looks.look(self._rules, self.standing, due)
@@ -76,13 +71,8 @@ class _Watching:
                 # Not in a heartbeat before: a worker that died now would leave an alert that fires and was never sent.
                 return RulesWatched(standing=standing, changes=changes)
             self.standing = standing
-            activity.heartbeat(standing)
+            say(standing)
             await _until(next_due(self._rules, standing, now))
-
-    async def beat(self) -> None:
-        while True:
-            await asyncio.sleep(BEAT.total_seconds())
-            activity.heartbeat(self.standing)
 
 
 class AlertDelivery:
@@ -122,8 +112,4 @@ async def _until(moment: datetime) -> None:
     seconds = max(0.0, (moment - datetime.now(UTC)).total_seconds())
     with suppress(TimeoutError):
         await asyncio.wait_for(activity.wait_for_worker_shutdown(), seconds)
-        raise ApplicationError(
-            "this worker is stopping; another goes on from the last heartbeat",
-            type="WorkerStopping",
-            next_retry_delay=HAND_OVER_DELAY,
-        )
+        raise handed_over()

@@ -13,12 +13,12 @@ BEAT = timedelta(seconds=1)
 
 
 @asynccontextmanager
-async def heartbeating(said: str | Payload = "") -> AsyncIterator[Callable[[str], None]]:
+async def heartbeating(said: str | Payload = "") -> AsyncIterator[Callable[[str | Payload], None]]:
     """Heartbeat once a second while the block runs; `said`, or what the yielded function was told, travels with it."""
 
-    def say(text: str) -> None:
+    def say(news: str | Payload) -> None:
         nonlocal said
-        said = text
+        said = news
         activity.heartbeat(said)
 
     next_beat: asyncio.TimerHandle

@@ -7,9 +7,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from temporalio import activity
-from temporalio.exceptions import ApplicationError
 
 from activities.failures import provider_errors
+from activities.handing_over import handed_over
 from activities.heartbeats import heartbeating
 from activities.lease_renewal import StillWanted, ended, run_goes_on, while_renewed
 from activities.metrics import metrics_read
@@ -26,7 +26,6 @@ from providers.errors import ProviderError
 from providers.roles import Deployer, LeaseKeeper, MetricSource, TrafficRouter
 from records.roles import EvidenceLog
 
-HAND_OVER_DELAY = timedelta(milliseconds=100)
 INSTANCES_EVERY = timedelta(seconds=5)
 BEATS_A_SECOND = 200
 """Heartbeats of all watches of a worker together. Each is a transaction of Temporal's, and costs the worker about as
@@ -183,11 +182,7 @@ async def _until(moment: float, stopping: asyncio.Future[None], canary: CanaryWa
         if asked or left > longest:
             activity.heartbeat(canary.progress)
         if asked:
-            raise ApplicationError(
-                "this worker is stopping; another goes on from the last heartbeat",
-                type="WorkerStopping",
-                next_retry_delay=HAND_OVER_DELAY,
-            )
+            raise handed_over()
         if left <= longest:
             return
 
