@@ -30,6 +30,8 @@ from workflows.incident import Incident
 FULL = os.environ.get("HOLDFAST_CRASH") == "full"
 SERIES = ("a", "b", "c")
 ENDS_WITHIN = 120.0
+NO_ANSWER = (RPCError, RuntimeError)
+"""What a client meets while Temporal comes back; the second, while it connects."""
 VICTIMS = {
     "the worker that watches": ("worker", "traffic"),
     "the worker that decides": ("worker", "incidents"),
@@ -70,7 +72,7 @@ class Ruled:
 
     async def end(self) -> None:
         """Also while Temporal is still coming back."""
-        with suppress(RPCError):
+        with suppress(*NO_ANSWER):
             handle = (await self.connected()).get_workflow_handle(self.id)
             await handle.signal(RulesSignal.REVISE, ReviseRules(), rpc_timeout=timedelta(seconds=5))
 
@@ -92,14 +94,16 @@ class Ruled:
         ]
 
     async def until_all(self, phase: Phase) -> list[IncidentState]:
+        states: list[IncidentState] = []
+
         async def reached() -> bool:
-            with suppress(RPCError):
-                states = await self.states()
+            with suppress(*NO_ANSWER):
+                states[:] = await self.states()
                 return len(states) == len(SERIES) and all(state.phase is phase for state in states)
             return False
 
         await until(reached, f"an incident of each series to be {phase}", within=ENDS_WITHIN)
-        return await self.states()
+        return states
 
 
 @pytest_asyncio.fixture
