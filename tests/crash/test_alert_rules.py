@@ -11,7 +11,6 @@ from datetime import timedelta
 import pytest
 import pytest_asyncio
 from temporalio.client import Client
-from temporalio.service import RPCError
 
 from models.alert_rules import ReviseRules, RuleSet
 from models.ids import IncidentRef, ServiceRef, incident_id, parse_incident_id, rules_id
@@ -21,6 +20,7 @@ from runtime.plugin import holdfast_plugin
 from starters.handles import incident_called
 from starters.rule_applying import begin
 from tests.analysis.rule_factories import a_file_set, a_promql_rule
+from tests.crash.no_answer import NO_ANSWER
 from tests.crash.plan import CrashFolder, Death, Moment
 from tests.providers.json_server import Asked, JsonServer, Reply, json_server, of_json
 from tests.whole.platform import Platform
@@ -30,8 +30,6 @@ from workflows.incident import Incident
 FULL = os.environ.get("HOLDFAST_CRASH") == "full"
 SERIES = ("a", "b", "c")
 ENDS_WITHIN = 120.0
-NO_ANSWER = (RPCError, RuntimeError)
-"""What a client meets while Temporal comes back; the second, while it connects."""
 VICTIMS = {
     "the worker that watches": ("worker", "traffic"),
     "the worker that decides": ("worker", "incidents"),

@@ -11,7 +11,6 @@ from datetime import timedelta
 import pytest
 import pytest_asyncio
 from temporalio.client import Client
-from temporalio.service import RPCError
 
 from models.ids import IncidentRef, incident_id
 from models.incident import (
@@ -31,6 +30,7 @@ from records.store import RecordStore
 from runtime.plugin import holdfast_plugin
 from starters.handles import incident_called
 from tests.analysis.incident_factories import an_alert
+from tests.crash.no_answer import NO_ANSWER
 from tests.crash.plan import CrashFolder, Death, Moment
 from tests.whole.platform import Platform
 from tests.workflows.harness import until
@@ -99,7 +99,7 @@ class Emergency:
         """Said again while Temporal is dead."""
 
         async def taken() -> bool:
-            with suppress(RPCError):
+            with suppress(*NO_ANSWER):
                 handle = (await self.connected()).get_workflow_handle(self.id)
                 await handle.signal(signal, Order(by="ada"), rpc_timeout=timedelta(seconds=3))
                 return True
@@ -109,7 +109,7 @@ class Emergency:
 
     async def until_phase(self, phase: Phase) -> None:
         async def reached() -> bool:
-            with suppress(RPCError):
+            with suppress(*NO_ANSWER):
                 handle = incident_called(await self.connected(), self.id)
                 return (await handle.query(Incident.state, rpc_timeout=timedelta(seconds=5))).phase is phase
             return False
