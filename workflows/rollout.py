@@ -37,7 +37,7 @@ with workflow.unsafe.imports_passed_through():
     from models.traffic import TrafficSplit
     from workflows import metrics
     from workflows.guarding import GuardLease
-    from workflows.interruption import shielded
+    from workflows.interruption import undisturbed
     from workflows.rollout_attributes import search_attributes
     from workflows.rollout_books import RolloutBooks
     from workflows.rollout_brevity import is_brief
@@ -120,8 +120,7 @@ class Rollout:
     async def _hand_in(self) -> None:
         """Give the service back to its guard and the books to the records, whoever cancels what by now."""
         if self._guarded:
-            with suppress(asyncio.CancelledError):
-                await shielded(self._give_back_and_record())
+            await undisturbed(self._give_back_and_record())
 
     async def _give_back_and_record(self) -> None:
         await self._guard.release(self._lease_outcome())
