@@ -89,8 +89,18 @@ class Server:
         await until(counted, f"{incident} to count {number} alerts")
         assert (await self.state(incident)).count == number
 
-    async def suppressed(self, request: str) -> list[AuditEntry]:
-        """What was handed to the records of a request, once it is there."""
+    async def suppressed(self, request: str, number: int = 1) -> list[AuditEntry]:
+        """What was handed to the records of a request, once it is so many: Temporal lists what it has later."""
+        found: list[AuditEntry] = []
+
+        async def listed() -> bool:
+            found[:] = await self._suppressed(request)
+            return len(found) == number
+
+        await until(listed, "the suppression to be recorded")
+        return found
+
+    async def _suppressed(self, request: str) -> list[AuditEntry]:
         found: list[AuditEntry] = []
         async for listed in self.client.list_workflows("WorkflowId STARTS_WITH 'record/suppressed/'"):
             handle = self.client.get_workflow_handle(listed.id)
