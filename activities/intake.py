@@ -12,23 +12,20 @@ from temporalio.service import RPCError, RPCStatusCode
 from activities.known_silences import KnownSilences
 from activities.mailboxes import Letter, Mailboxes
 from activities.open_incidents import OpenIncidents
-from activities.search_attributes import of_incident
 from activities.suppressions import Suppressions
+from activities.telling import RPC_TIMEOUT, Teller
 from analysis.placing import Placed, Routing, Surroundings, ToSend, by_incident, place
 from analysis.storm import umbrella
 from models.alert import Alert, AlertStatus, Normalised, Suppressed, SuppressedBy
 from models.audit import AuditEntry
 from models.front_door import AlertsAnswer, NotTaken, OpensNothing, TakenBy
 from models.ids import IncidentRef, ServiceRef, incident_id
-from models.incident import AlertSignal, IncidentRequest
-from models.temporal_names import INCIDENT_WORKFLOW, IncidentSignal, TaskQueue
 
-AT_ONCE = 64
-"""Calls to Temporal. It serves as many at its full pace, and more would only wait there; what waits here for the same
-incident becomes one call.
+AT_ONCE = 32
+"""Calls to Temporal. It serves about as many at its full pace. More would only wait there, before the decisions that
+the same alerts ask for; what waits here for the same incident becomes one call.
 """
 
-RPC_TIMEOUT = timedelta(seconds=8)
 DEADLINE = timedelta(seconds=20)
 """For all alerts of a request. Senders give up after ten to thirty seconds."""
 
@@ -48,7 +45,7 @@ class Intake:
     def __init__(self, around: OpenIncidents, silences: KnownSilences, here: str = "gateway") -> None:
         self._around, self._silences = around, silences
         self._here = here
-        self._mailboxes = Mailboxes(_tell, AT_ONCE)
+        self._mailboxes = Mailboxes(Teller().tell, AT_ONCE)
         self._suppressions = Suppressions(RPC_TIMEOUT)
 
     async def take(
@@ -177,37 +174,6 @@ class Intake:
 
 
 _NO_ANSWER = frozenset({RPCStatusCode.UNAVAILABLE, RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.CANCELLED})
-
-
-async def _tell(letters: Sequence[Letter]) -> bool:
-    """Raises RPCError."""
-    first, signals = letters[0], [letter.signal for letter in letters]
-    if first.fires:
-        await signal_with_start(first.client, first.request, signals)
-        return True
-    handle = first.client.get_workflow_handle(incident_id(first.request.ref))
-    try:
-        await handle.signal(IncidentSignal.CLEARED, args=signals, rpc_timeout=RPC_TIMEOUT)
-    except RPCError as error:
-        if error.status is RPCStatusCode.NOT_FOUND:
-            return False
-        raise
-    return True
-
-
-async def signal_with_start(client: Client, request: IncidentRequest, signals: Sequence[AlertSignal]) -> None:
-    """Tell the incident, which begins if there is none of its key. Raises RPCError."""
-    await client.start_workflow(
-        INCIDENT_WORKFLOW,
-        request,
-        id=incident_id(request.ref),
-        task_queue=TaskQueue.INCIDENTS,
-        start_signal=IncidentSignal.FIRED,
-        start_signal_args=signals,
-        static_summary=f"{request.severity} {request.title}"[:200],
-        search_attributes=of_incident(request),
-        rpc_timeout=RPC_TIMEOUT,
-    )
 
 
 def _nothing_open(alert: Alert) -> Suppressed:

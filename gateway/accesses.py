@@ -101,7 +101,8 @@ class Accesses:
         return True
 
     def _write(self, visit: Visit) -> None:
-        logger.info(
+        logger.log(
+            logging.DEBUG if visit.outcome == ACCEPTED else logging.INFO,
             "%s by %s: %s", visit.what, visit.who, visit.outcome,
             extra={"address": visit.address, "why": visit.why, "note": visit.note},
         )  # fmt: skip

@@ -1,6 +1,5 @@
 """`holdfast gateway`: the front door that alerts come in by."""
 
-import asyncio
 from typing import Annotated
 
 import typer
@@ -34,6 +33,8 @@ def gateway(
     host = settings.gateway_host if host is None else host
     port = settings.gateway_port if port is None else port
     # Here, as every other verb would begin a quarter of a second later.
+    import uvloop
+
     from gateway.rulebook import Rulebook
     from gateway.running import run_gateway
 
@@ -50,7 +51,7 @@ def gateway(
     configure_logging(settings)
     address = session.stack.temporal if session.stack else None
     try:
-        asyncio.run(run_gateway(settings, rulebook, host, port, _say, address=address))
+        uvloop.run(run_gateway(settings, rulebook, host, port, _say, address=address))
     except TemporalUnreachableError as error:
         raise CommandError(str(error), Exit.UNREACHABLE) from error
     except OSError as error:

@@ -12,7 +12,7 @@ from datetime import timedelta
 from temporalio.client import Client
 from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
 from temporalio.runtime import Runtime
-from temporalio.worker import Interceptor, Worker, WorkerDeploymentConfig
+from temporalio.worker import Interceptor, PollerBehaviorSimpleMaximum, Worker, WorkerDeploymentConfig
 
 from models.quantities import HostPort, format_duration
 from runtime.client import connect_when_up
@@ -129,6 +129,13 @@ async def _census(groups: Sequence[Group], client: Client, runtime: Runtime) -> 
             await asyncio.wait(counting)
 
 
+_WORKFLOW_POLLS = 8
+_FOR_NEW_ONES = 0.5
+"""Of these polls. By default it is one of five, which fetches new workflows, and those of a worker that died, one at a
+time: in a flood of alerts the first page then waited for most of the flood.
+"""
+
+
 async def _ended(tasks: Sequence[asyncio.Task[None]], bound: timedelta) -> None:
     """Wait for the workers to end. An activity that ignores its cancellation would hold the process for ever."""
     _, late = await asyncio.wait(tasks, timeout=bound.total_seconds())
@@ -160,6 +167,8 @@ def build_worker(
         default_heartbeat_throttle_interval=HEARTBEAT_THROTTLE,
         graceful_shutdown_timeout=group.drain,
         sticky_queue_schedule_to_start_timeout=STICKY_PATIENCE,
+        workflow_task_poller_behavior=PollerBehaviorSimpleMaximum(_WORKFLOW_POLLS),
+        nonsticky_to_sticky_poll_ratio=_FOR_NEW_ONES,
     )
 
 

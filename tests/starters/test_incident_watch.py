@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from activities.intake import signal_with_start
+from activities.telling import signal_with_start
 from analysis.incident_watch import IncidentRow
 from devstack.namespace import register_missing_attributes
 from models.ids import IncidentRef

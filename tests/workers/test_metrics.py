@@ -12,7 +12,7 @@ from temporalio.client import Client, WorkflowFailureError, WorkflowHandle
 from temporalio.service import RPCError
 from temporalio.worker import Worker
 
-from activities.intake import signal_with_start
+from activities.telling import signal_with_start
 from devstack.namespace import register_missing_attributes
 from models.ids import IncidentRef, incident_id
 from models.incident import AlertSignal, IncidentRequest, IncidentRules, Order
