@@ -29,6 +29,15 @@ Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
+class Shape:
+    """`count` alerts of `keys`, `at_once` requests of one alert each under way: number `n` is of key `n % keys`."""
+
+    count: int
+    keys: int
+    at_once: int
+
+
+@dataclass(frozen=True)
 class Turn:
     """`settled` is how long it took until workers, too, had nothing left to do; `computed` is per alert, by part."""
 
@@ -73,7 +82,7 @@ class Rates:
 
 
 class Senders:
-    """Both kinds, with the same alerts: number `n` of a turn is of key `n % keys`."""
+    """Both kinds, with the same alerts."""
 
     def __init__(self, stage: Stage, client: Client, keys: int) -> None:
         self._stage, self._client, self._keys = stage, client, keys
@@ -136,18 +145,18 @@ class Senders:
             assert state.count == expected, (services[key], state.count, expected)
 
 
-async def measure(stage: Stage, *, rounds: int, count: int, keys: int, at_once: int, say: Say) -> Rates:
+async def measure(stage: Stage, shape: Shape, *, rounds: int, say: Say) -> Rates:
     """Warm up, then measure both in turns, each first every other time."""
     client = await connect(Settings(temporal_address=stage.temporal))
-    senders = Senders(stage, client, keys)
+    senders = Senders(stage, client, shape.keys)
     turns = {"bare": senders.bare, "ours": senders.ours}
     for turn in turns.values():
-        await turn(max(count // 4, at_once), at_once)
+        await turn(max(shape.count // 8, shape.at_once), shape.at_once)
     measured = []
     for number in range(rounds):
         order = ("ours", "bare") if number % 2 else ("bare", "ours")
-        done = {name: await turns[name](count, at_once) for name in order}
-        one = Round(count, done["bare"], done["ours"])
+        done = {name: await turns[name](shape.count, shape.at_once) for name in order}
+        one = Round(shape.count, done["bare"], done["ours"])
         say(_in_words(one, stage))
         measured.append(one)
     return Rates(tuple(measured))

@@ -10,13 +10,13 @@ from benchmarks.alert_stage import GATEWAY, a_stage
 from benchmarks.alert_storm import MEGABYTES_AT_MOST, rage
 from benchmarks.alertmanager import find_alertmanager
 from benchmarks.alerts import BARE
-from benchmarks.alerts_rate import measure
+from benchmarks.alerts_rate import Shape, measure
 
 
 async def test_both_kinds_are_measured_and_every_alert_is_counted_and_paged() -> None:
     said: list[str] = []
     async with a_stage(more=[BARE]) as stage:
-        rates = await measure(stage, rounds=1, count=40, keys=20, at_once=8, say=said.append)
+        rates = await measure(stage, Shape(count=40, keys=20, at_once=8), rounds=1, say=said.append)
         lags = await measure_lags(stage, 3)
 
     (one,) = rates.rounds
