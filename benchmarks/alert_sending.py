@@ -39,6 +39,8 @@ class Connection:
 
     async def post(self, path: str, body: bytes, headers: str = "") -> tuple[int, bytes]:
         """The status and the body. Raises OSError and EOFError for a connection that broke."""
+        if self._streams and self._streams[0].at_eof():  # closed by the other side, as it was idle for long
+            self.close()
         reader, writer = self._streams or await asyncio.open_connection(self._host, self._port)
         self._streams = None
         head = (

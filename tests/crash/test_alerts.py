@@ -4,6 +4,7 @@ import asyncio
 import itertools
 import json
 import sys
+import time
 import uuid
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
@@ -33,6 +34,9 @@ from workflows.incident import Incident
 ALERTS, KEYS, AT_ONCE = (10_000, 500, 32) if FULL else (600, 30, 8)
 KILL_EVERY = 5.0
 LEAST_DEATHS = 10 if FULL else 5
+LASTS = 600 if FULL else 15
+"""Seconds in which they are sent, at least, so that deaths are many."""
+
 ENDS_WITHIN = 1_500 if FULL else 150
 PAUSE = 0.5
 VICTIMS = (
@@ -77,11 +81,12 @@ class Flood:
             await asyncio.sleep(PAUSE)
 
     async def send_all(self) -> None:
-        numbers = iter(range(ALERTS))
+        numbers, began = iter(range(ALERTS)), time.monotonic()
 
         async def some() -> None:
             connection = Connection(self.platform.record["gateway"])
             for number in numbers:
+                await asyncio.sleep(began + LASTS * number / ALERTS - time.monotonic())
                 await self.send(connection, number)
             connection.close()
 
