@@ -78,6 +78,8 @@ class Incident:
                 # Cancelled, it would forget whom to page. Who wants it to end resolves it, or terminates it.
                 self._become(senseless(self._state, workflow.now(), "cancel", "an incident ends by being resolved"))
             if self._is_over():
+                if self._books.unrecorded:
+                    continue
                 return self._outcome()
             if self._run_is_full():
                 self._begin_anew()

@@ -1,15 +1,21 @@
 """Every order on an incident stands in the audit log: who, what, when, from where, and what became of it."""
 
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
+import pytest
 import pytest_asyncio
+from temporalio import workflow
 
 from models.audit import AuditEntry
 from models.incident import Note, Order, Phase, Snooze
 from models.temporal_names import IncidentSignal
 from tests.workflows.harness import until
 from tests.workflows.incident_harness import MINUTE, THREE_LEVELS, Case, Room, real_room, skipping_room
+from workflows import bookkeeping
+from workflows.recording import hand_over
 
 
 @pytest_asyncio.fixture
@@ -73,6 +79,29 @@ async def test_opening_by_hand_is_an_order_and_alerts_are_none(room: Room) -> No
         "ada@laptop", f"incident {case.request.ref.key}: open", "command@laptop",
     )  # fmt: skip
     assert entry.note == "SEV2 error rate is high: the till rings"
+
+
+async def test_what_is_ordered_while_the_last_picture_is_handed_over_is_recorded_too(
+    temporal_cli: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def slowly(*given: Any, **named: Any) -> None:
+        await workflow.wait_condition(lambda: not held)
+        await hand_over(*given, **named)
+
+    held = [True]
+    monkeypatch.setattr(bookkeeping, "hand_over", slowly)
+    async with real_room(temporal_cli) as room:
+        case = await room.open(THREE_LEVELS.model_copy(update={"reopen_within": timedelta(seconds=1)}))
+        await case.until_paged((1, "first"))
+        await case.say(IncidentSignal.RESOLVE)
+        await case.until_phase(Phase.CLOSED)
+        await case.say(IncidentSignal.NOTE, Note(by="ada", text="it was the cable"))
+        await case.until_said("it was the cable")
+        held.clear()
+        await case.say(IncidentSignal.NOTE, Note(by="ada", text="it was the plug"))
+
+        noted = [each.note for each in await entries(case, 3)]
+    assert noted == ["resolved by ada", "it was the cable", "it was the plug"]
 
 
 async def test_what_was_ordered_in_an_earlier_run_is_recorded_once(temporal_cli: Path) -> None:
