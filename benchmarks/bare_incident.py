@@ -16,6 +16,7 @@ with workflow.unsafe.imports_passed_through():
     from models.base import Payload
     from runtime.client import connect
     from runtime.settings import Settings
+    from workers.run import FOR_NEW_ONES, WORKFLOW_POLLS
 
 QUEUE = "bare-incidents"
 
@@ -65,8 +66,10 @@ async def main(arguments: Sequence[str]) -> None:
         client,
         task_queue=QUEUE,
         workflows=[BareIncident],
-        max_concurrent_workflow_tasks=8,
+        max_concurrent_workflow_tasks=16,
         max_cached_workflows=1_000,
+        workflow_task_poller_behavior=WORKFLOW_POLLS,
+        nonsticky_to_sticky_poll_ratio=FOR_NEW_ONES,
     ):
         print("working", flush=True)
         await asyncio.Event().wait()
