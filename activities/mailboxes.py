@@ -55,7 +55,10 @@ class Mailboxes:
             carrier = asyncio.create_task(self._carry(ref))
             self._carriers.add(carrier)
             carrier.add_done_callback(self._carriers.discard)
-        return await letter.answer
+        try:
+            return await letter.answer
+        finally:
+            del letter  # which an error that it holds would hold
 
     async def _carry(self, ref: IncidentRef) -> None:
         letters = self._letters[ref]
@@ -76,7 +79,7 @@ class Mailboxes:
                 return
             for letter in letters:
                 if not letter.answer.done():
-                    letter.answer.set_exception(error)
+                    letter.answer.set_exception(error.with_traceback(None))
         else:
             for letter in letters:
                 if not letter.answer.done():

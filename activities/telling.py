@@ -30,7 +30,10 @@ class Teller:
         first, signals = letters[0], [letter.signal for letter in letters]
         ref = first.request.ref
         if not first.fires:
-            return await _signalled(first.client, ref, IncidentSignal.CLEARED, signals)
+            there = await _signalled(first.client, ref, IncidentSignal.CLEARED, signals)
+            if not there:
+                self._there.pop(ref, None)
+            return there
         if ref not in self._there or not await _signalled(first.client, ref, IncidentSignal.FIRED, signals):
             self._there.pop(ref, None)
             await signal_with_start(first.client, first.request, signals)

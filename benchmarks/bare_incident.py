@@ -10,13 +10,12 @@ from datetime import timedelta
 
 from temporalio import workflow
 from temporalio.client import Client
-from temporalio.worker import Worker
+from temporalio.worker import PollerBehaviorSimpleMaximum, Worker
 
 with workflow.unsafe.imports_passed_through():
     from models.base import Payload
     from runtime.client import connect
     from runtime.settings import Settings
-    from workers.run import FOR_NEW_ONES, WORKFLOW_POLLS
 
 QUEUE = "bare-incidents"
 
@@ -68,8 +67,8 @@ async def main(arguments: Sequence[str]) -> None:
         workflows=[BareIncident],
         max_concurrent_workflow_tasks=16,
         max_cached_workflows=1_000,
-        workflow_task_poller_behavior=WORKFLOW_POLLS,
-        nonsticky_to_sticky_poll_ratio=FOR_NEW_ONES,
+        workflow_task_poller_behavior=PollerBehaviorSimpleMaximum(8),
+        nonsticky_to_sticky_poll_ratio=0.5,
     ):
         print("working", flush=True)
         await asyncio.Event().wait()

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 FAREWELL = timedelta(seconds=3)
 """For the last audit entries; what the records do not take by then is brought to them by the next process."""
 
-_NEW_OBJECTS, _OLDER_EVERY = 50_000, 20
+_NEW_OBJECTS, _OLDER_EVERY = 50_000, 5
 
 logger = logging.getLogger(__name__)
 

@@ -42,7 +42,11 @@ def _traffic(adapters: Adapters) -> Activities:
 
 @dataclass(frozen=True)
 class Group:
-    """One queue and what runs on it. `drain` is how long a stopping worker lets activities finish by themselves."""
+    """One queue and what runs on it. `drain` is how long a stopping worker lets activities finish by themselves.
+
+    Of the `polls` for decisions a share, `polls_for_new`, fetches what this worker does not hold: new workflows, and
+    those of a worker that died. Each that waits takes one of the concurrent tasks.
+    """
 
     queue: str
     why: str
@@ -51,6 +55,8 @@ class Group:
     concurrent_activities: int = 1
     concurrent_workflow_tasks: int = 2
     cached_workflows: int = 0
+    polls: int = 5
+    polls_for_new: float = 0.2
     drain: timedelta = timedelta(seconds=10)
 
 
@@ -94,13 +100,15 @@ GROUPS = (
         queue=TaskQueue.INCIDENTS,
         why="Decisions, and alerts of rules on their way to incidents: calls of milliseconds to Temporal, a set's one "
         "at a time. Many incidents may wait for people for days, and a storm brings each of them many alerts; as it "
-        "keeps Temporal busy, most of a decision is waiting for it, and with eight at once first pages came half as "
-        "soon.",
+        "keeps Temporal busy, most of a decision is waiting for it: with eight at once, and one poll for new "
+        "incidents, first pages waited for most of a flood.",
         workflows=(Incident, Silences, AlertRules),
         activities=lambda _: AlertDelivery().registered,
         concurrent_activities=20,
         concurrent_workflow_tasks=16,
         cached_workflows=1_000,
+        polls=8,
+        polls_for_new=0.5,
     ),
     Group(
         queue=TaskQueue.NOTIFICATIONS,

@@ -36,12 +36,6 @@ STICKY_PATIENCE = timedelta(seconds=3)
 """How long a decision waits for the worker that holds the workflow before another replays it. A worker that died
 would otherwise hold a rollback up for 10 s, the SDK's default."""
 
-WORKFLOW_POLLS = PollerBehaviorSimpleMaximum(8)
-FOR_NEW_ONES = 0.5
-"""Of these polls. By default it is one of five, which fetches new workflows, and those of a worker that died, one at a
-time: in a flood of alerts the first page then waited for most of the flood.
-"""
-
 FAREWELL = timedelta(seconds=15)
 """Beyond the drain, for cancelled activities to end and results to be sent; the SDK gives up on a server that is gone
 after about as long."""
@@ -166,8 +160,8 @@ def build_worker(
         default_heartbeat_throttle_interval=HEARTBEAT_THROTTLE,
         graceful_shutdown_timeout=group.drain,
         sticky_queue_schedule_to_start_timeout=STICKY_PATIENCE,
-        workflow_task_poller_behavior=WORKFLOW_POLLS,
-        nonsticky_to_sticky_poll_ratio=FOR_NEW_ONES,
+        workflow_task_poller_behavior=PollerBehaviorSimpleMaximum(group.polls),
+        nonsticky_to_sticky_poll_ratio=group.polls_for_new,
     )
 
 

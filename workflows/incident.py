@@ -77,9 +77,7 @@ class Incident:
             except asyncio.CancelledError:
                 # Cancelled, it would forget whom to page. Who wants it to end resolves it, or terminates it.
                 self._become(senseless(self._state, workflow.now(), "cancel", "an incident ends by being resolved"))
-            if self._is_over():
-                if self._books.unrecorded:
-                    continue
+            if self._is_over() and not self._books.lacks(self._state):
                 return self._outcome()
             if self._run_is_full():
                 self._begin_anew()

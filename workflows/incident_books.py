@@ -35,6 +35,10 @@ class IncidentBooks:
         """The orders that were heard after `end` took its picture."""
         return self._audit[self._handed_over :]
 
+    def lacks(self, state: IncidentState) -> bool:
+        """Whether something was heard after `end` took its picture."""
+        return bool(self.unrecorded) or any(entry.number > self._last for entry in state.timeline[-1:])
+
     def sent(self, record: NotificationRecord) -> None:
         self._notifications = (*self._notifications, record)
 

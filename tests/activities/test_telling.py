@@ -31,9 +31,9 @@ class Temporal:
         return Handle(self, name)
 
     def _hear(self, what: str, said: Sequence[AlertSignal]) -> None:
+        self.calls.append(f"{what} {' '.join(each.request for each in said)}")
         if self.away:
             raise RPCError("nobody is there", RPCStatusCode.UNAVAILABLE, b"")
-        self.calls.append(f"{what} {' '.join(each.request for each in said)}")
 
 
 class Handle:
@@ -90,4 +90,14 @@ async def test_one_that_temporal_did_not_take_is_not_known_to_have_begun(tempora
         await teller.tell(letters(temporal, "one"))
     temporal.away = False
     await teller.tell(letters(temporal, "one again"))
-    assert temporal.calls == ["start one again"]
+    assert temporal.calls == ["start one", "start one again"]
+
+
+async def test_where_no_answer_comes_nothing_else_is_tried(temporal: Temporal) -> None:
+    """It may have been taken: a second call would count it twice."""
+    teller = Teller()
+    await teller.tell(letters(temporal, "one"))
+    temporal.away = True
+    with pytest.raises(RPCError):
+        await teller.tell(letters(temporal, "two"))
+    assert temporal.calls == ["start one", "fired two"]

@@ -24,6 +24,8 @@ async def test_every_door_is_described(door: Door) -> None:
     for path in posted:
         assert "503" in described["paths"][path]["post"]["responses"]
         assert described["paths"][path]["post"]["requestBody"]["required"]
+        ways = {name for way in described["paths"][path]["post"]["security"] for name in way}
+        assert ways == described["components"]["securitySchemes"].keys()
 
 
 @pytest.mark.slow
