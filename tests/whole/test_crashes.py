@@ -21,7 +21,7 @@ def parts(*always: str) -> list[object]:
 
 @pytest.mark.parametrize("part", parts("the worker that watches"))
 def test_a_good_version_is_promoted_although_this_dies(platform: Platform, part: str) -> None:
-    shop = platform.shop()
+    shop = platform.shop(bake="10s")  # on a busy machine a look at its weight takes seconds
     platform.deploy(shop, "v1")
     with platform.traffic(shop) as report, platform.deploying(shop, "v2") as deploying:
         platform.until_weight(shop, "10%")
