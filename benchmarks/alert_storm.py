@@ -69,7 +69,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--minutes", type=float, default=5, help="in which they are sent, evenly")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args(arguments)
-    sys.dont_write_bytecode = False  # as installed: the sandbox would compile workflow code for every workflow
     storm = asyncio.run(rage(options.alerts, options.keys, options.minutes * 60))
     if options.json:
         print(json.dumps(asdict(storm), indent=2))

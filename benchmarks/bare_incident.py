@@ -14,8 +14,10 @@ from temporalio.worker import PollerBehaviorSimpleMaximum, Worker
 
 with workflow.unsafe.imports_passed_through():
     from models.base import Payload
+    from models.temporal_names import TaskQueue
     from runtime.client import connect
     from runtime.settings import Settings
+    from workers.groups import groups_named
 
 QUEUE = "bare-incidents"
 
@@ -60,15 +62,16 @@ async def signal_with_start(client: Client, workflow_id: str, begins_with: Fille
 
 async def main(arguments: Sequence[str]) -> None:
     (address,) = arguments
+    (ours,) = groups_named([TaskQueue.INCIDENTS])
     client = await connect(Settings(temporal_address=address))
     async with Worker(
         client,
         task_queue=QUEUE,
         workflows=[BareIncident],
-        max_concurrent_workflow_tasks=16,
-        max_cached_workflows=1_000,
-        workflow_task_poller_behavior=PollerBehaviorSimpleMaximum(8),
-        nonsticky_to_sticky_poll_ratio=0.5,
+        max_concurrent_workflow_tasks=ours.concurrent_workflow_tasks,
+        max_cached_workflows=ours.cached_workflows,
+        workflow_task_poller_behavior=PollerBehaviorSimpleMaximum(ours.polls),
+        nonsticky_to_sticky_poll_ratio=ours.polls_for_new,
     ):
         print("working", flush=True)
         await asyncio.Event().wait()

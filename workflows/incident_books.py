@@ -37,7 +37,7 @@ class IncidentBooks:
 
     def lacks(self, state: IncidentState) -> bool:
         """Whether something was heard after `end` took its picture."""
-        return bool(self.unrecorded) or any(entry.number > self._last for entry in state.timeline[-1:])
+        return bool(self.unrecorded) or state.entries > self._last
 
     def sent(self, record: NotificationRecord) -> None:
         self._notifications = (*self._notifications, record)

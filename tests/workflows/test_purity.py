@@ -43,8 +43,8 @@ def impurities(source: str) -> Iterator[str]:
             case ast.Attribute(value=owner, attr=name) if name in CLOCKS and ast.unparse(owner).endswith(DATES):
                 yield f"line {node.lineno}: {ast.unparse(owner)}.{name}"
                 continue
-            case ast.Attribute(value=ast.Name(id=owner), attr=name):
-                found = [f"{owner}.{name}"] if f"{owner}.{name}" in IMPURE else []
+            case ast.Attribute(value=ast.Name(id=owner), attr=name) if f"{owner}.{name}" in IMPURE:
+                found = [f"{owner}.{name}"]
             case ast.Call(func=ast.Name(id=name)) if name in BUILTINS:
                 yield f"line {node.lineno}: {name}()"
                 continue
