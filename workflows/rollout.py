@@ -86,7 +86,7 @@ class Rollout:
         because = f": {request.reason}" if request.reason else ""
         self._journal.note(f"{request.requested_by} asked for {request.version}{because}")
         if self._guarded:
-            self._books.begin()
+            self._books.show()
         try:
             await self._go_forward()
         except RolloutStoppedError as stop:
@@ -160,6 +160,7 @@ class Rollout:
         self._end(Phase.ROLLED_BACK, reason)
 
     def _end(self, outcome: Phase, reason: str) -> None:
+        self._orders.closed = True
         self._journal.update(reason=reason)
         self._journal.enter(outcome)
 
@@ -297,8 +298,9 @@ class Rollout:
     def _heard(self, what: Verb, order: Instruction, text: str) -> Acknowledgement:
         note = f" ({order.note})" if order.note else ""
         self._journal.note(f"{order.by}: {text}{note}")
-        if self._guarded:
-            self._books.heard(what, order, text)
+        self._books.heard(what, order, text)
+        if self._guarded:  # not yet, when it was heard before the first line of `run`
+            self._books.show()
         return Acknowledgement(text=text)
 
 
