@@ -30,7 +30,9 @@ from models.traffic import TrafficSplit
 
 @dataclass(frozen=True)
 class StartingPoint:
-    """What a rollout finds. `leftovers` run without a purpose: an earlier rollout was ended by force."""
+    """What a rollout finds. `leftovers` run without a purpose: an earlier rollout was ended by force, or was a way back
+    that a person ended.
+    """
 
     stable: Version | None
     unchanged: bool

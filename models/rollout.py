@@ -221,6 +221,10 @@ class Successor(Payload):
     supersede: bool = Field(default=False, description="take the version under way back, unless that is decided")
 
 
+WAY_BACK_FIRST = "WayBackFirst"
+"""Type of the ApplicationError that says: ask again in a moment, as the way back that is decided is about to begin."""
+
+
 class Acknowledgement(Payload):
     """What was accepted, in a sentence."""
 

@@ -31,6 +31,7 @@ with workflow.unsafe.imports_passed_through():
     )
     from workflows.interruption import InterruptedWorkError, shielded, unless
     from workflows.rollout_baseline import Baseline
+    from workflows.rollout_decided import is_decided
     from workflows.rollout_journal import Journal
     from workflows.rollout_orders import Orders
     from workflows.rollout_stopping import stop_if_aborted, unless_aborted
@@ -102,7 +103,7 @@ class Steps:
 
     async def _deploy(self, instances: int | None) -> None:
         state = self._journal.state
-        if self._version != state.stable:
+        if self._version != state.stable and not is_decided(self._request):  # that one lives, and is to
             self._undo.push(f"stopped {self._version}", lambda: self._world.stop(self._version))
         if any(isinstance(planned.step, ScaleDown) for planned in state.steps):
             # Below the undo of the traffic: what lives of the old version serves at once, then gets its help back.
@@ -137,9 +138,10 @@ class Steps:
         self._journal.note(f"{instances} of {old} are left")
 
     async def _promote(self) -> None:
-        self._orders.closed = True
+        self._orders.closed = not is_decided(self._request)  # which may take long, and a person may end it
         self._journal.enter(Phase.PROMOTING)
         await self._traffic.promote(self._version)
+        self._orders.closed = True
         self._undo.clear()
         self._journal.update(weight=100.0, reason=f"{self._version} serves all traffic")
         self._journal.note(f"{self._version} is promoted")

@@ -11,6 +11,7 @@ with workflow.unsafe.imports_passed_through():
     from models.keeper import LEASE_LAPSED, LEASE_LOST, Holder, LeaseKey
     from models.rollout import RolloutRequest
     from models.traffic import TrafficSplit
+    from workflows.rollout_decided import is_decided
     from workflows.rollout_journal import Journal
     from workflows.rollout_orders import Orders
     from workflows.rollout_stopping import RolloutStoppedError, stop_if_aborted, unless_aborted
@@ -27,6 +28,7 @@ class Traffic:
     def __init__(
         self, request: RolloutRequest, world: World, journal: Journal, orders: Orders, undo: UndoStack
     ) -> None:
+        self._request = request
         self._ref = request.ref
         self._size = request.spec.deploy.instances
         self._duration = request.spec.rollout.lease
@@ -56,9 +58,15 @@ class Traffic:
         await self._hold()
 
     async def promote(self, version: Version) -> None:
-        """All traffic for good. A lease that lapsed before is no reason to stop: this is decided."""
+        """All traffic for good. A lease that lapsed before is no reason to stop: this is decided. Nor is, on a way back
+        that is, a version which died since it was started: it is brought back to life.
+        """
         split = TrafficSplit(stable=version)
         self._undo.push(self._undo_name(), self.give_back)
+        if is_decided(self._request):
+            await unless_aborted(self._orders, self._world.give_all_to(version, settle_after=self._next_lease()))
+            stop_if_aborted(self._orders)
+            return
         running = await unless_aborted(self._orders, self._world.instances())
         _check_lives(running.versions, split)
         try:
