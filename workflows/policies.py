@@ -54,14 +54,15 @@ EFFECT = ActivityConfig(
 
 SLOW_EFFECT = ActivityConfig(
     # Instances come up in their own time, bounded by the catalog's ready timeout which the provider keeps; heartbeats
-    # tell a dead worker from a slow start. Waiting for the cancellation to complete keeps a start from racing the
-    # stop that undoes it.
+    # tell a dead worker from a slow start. As patient as any change: a version that does not come up is not started
+    # again, and what can be tried again is a host or a provider that is away for a while. Waiting for the cancellation
+    # to complete keeps a start from racing the stop that undoes it.
     start_to_close_timeout=timedelta(hours=1),
     heartbeat_timeout=timedelta(seconds=10),
     retry_policy=RetryPolicy(
         initial_interval=timedelta(milliseconds=300),
         maximum_interval=timedelta(seconds=10),
-        maximum_attempts=10,
+        maximum_attempts=34,
     ),
     cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
 )

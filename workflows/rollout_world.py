@@ -16,7 +16,7 @@ with workflow.unsafe.imports_passed_through():
     from models.quantities import format_percent
     from models.rollout import RolloutRequest
     from models.temporal_names import TaskQueue
-    from models.traffic import Backend, ReadTraffic, RemoveTraffic, SetTraffic, TrafficSplit
+    from models.traffic import Backend, ReadTraffic, RemoveTraffic, SetTraffic, TrafficSet, TrafficSplit
     from workflows.policies import EFFECT, MUST_HAPPEN, QUICK_READ, READ, SLOW_EFFECT, WATCH, on
     from workflows.rollout_decided import is_decided
 
@@ -84,10 +84,10 @@ class World:
         lease: LeaseKey | None = None,
         settle_first: LeaseKey | None = None,
         settle_after: LeaseKey | None = None,
-    ) -> None:
+    ) -> TrafficSet:
         leases = {"lease": lease, "settle_first": settle_first, "settle_after": settle_after}
         asked = self._set_traffic(split, running).model_copy(update=leases)
-        await workflow.execute_activity_method(
+        return await workflow.execute_activity_method(
             TrafficActivities.apply, asked, **self._on(TaskQueue.TRAFFIC, EFFECT, _summary(split))
         )
 

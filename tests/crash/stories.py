@@ -80,7 +80,7 @@ STORIES = (
         promoted=True,
         calls={
             **_ALWAYS,
-            "deploy.instances": 7,
+            "deploy.instances": 6,
             "deploy.start": 2,
             "deploy.scale": 1,
             "traffic.apply": 4,
