@@ -9,7 +9,7 @@ from temporalio.exceptions import ActivityError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
     from analysis.rollout_plan import StartingPoint, starting_point, steps_for
-    from analysis.rollout_result import result_of
+    from analysis.rollout_result import is_promoted, result_of
     from models.audit import Verb
     from models.deployment import Instances
     from models.guard import LeaseKind, LeaseOutcome, Refusal
@@ -108,7 +108,7 @@ class Rollout:
         return result_of(self._journal.state)
 
     async def _cancel(self, error: asyncio.CancelledError) -> None:
-        if self._promoted:
+        if is_promoted(self._journal.state):
             self._end(Phase.PROMOTED, self._journal.state.reason)
         else:
             self._cancelled = error
@@ -166,12 +166,6 @@ class Rollout:
         self._orders.closed = True
         self._journal.update(reason=reason)
         self._journal.enter(outcome)
-
-    @property
-    def _promoted(self) -> bool:
-        return any(
-            isinstance(state.step, Promote) and state.status is StepStatus.DONE for state in self._journal.state.steps
-        )
 
     async def _prepare(self) -> bool:
         """Find out what is there and plan; False when the version is stable already."""
