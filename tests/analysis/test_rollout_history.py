@@ -45,7 +45,7 @@ def test_only_what_has_no_end_and_is_not_listed_is_to_be_asked_for() -> None:
 
 def history(*rollouts: str) -> list[PastRollout]:
     """Given the oldest first: `v1` was promoted, `v1<` as a way back, `v1!` was taken back, `v1<!` a way back was."""
-    newest_first = []
+    newest_first: list[PastRollout] = []
     for number, text in enumerate(rollouts):
         phase = Phase.ROLLED_BACK if text.endswith("!") else Phase.PROMOTED
         rollout = past(number, phase, version=text.strip("<!"))
