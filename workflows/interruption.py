@@ -33,10 +33,12 @@ async def unless(interrupted: Callable[[], bool], work: Awaitable[Result]) -> Re
 
 
 async def ended(task: asyncio.Future[Result]) -> None:
-    """Cancel the task unless it is done, and wait until it has ended."""
+    """Cancel the task unless it is done, and wait until it has ended, in whatever way."""
     if not task.done():
         task.cancel()
         await workflow.wait([task])
+    if not task.cancelled():
+        task.exception()  # seen by now, else asyncio complains of one that nobody looked at
 
 
 async def shielded(work: Awaitable[object]) -> None:
