@@ -15,11 +15,10 @@ from temporalio.api.workflowservice.v1 import DescribeWorkflowExecutionRequest
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError
 
-from models.keeper import LEASE_LAPSED, LEASE_LOST, LeaseKey, LeaseStanding, LeaseState
+from models.keeper import LEASE_LAPSED, LEASE_LOST, RENEWALS_PER_DURATION, LeaseKey, LeaseStanding, LeaseState
 from providers.errors import ProviderError
 from providers.roles import LeaseKeeper
 
-RENEWALS_PER_DURATION = 6
 TEMPORAL_ANSWERS_WITHIN = timedelta(seconds=2)
 
 StillWanted = Callable[[], Awaitable[bool]]
@@ -83,6 +82,14 @@ def ended(lease: LeaseKey, standing: LeaseStanding) -> ApplicationError:
     return ApplicationError(
         f"the lease {lease.key} is no longer held: {whose}", standing, type=LEASE_LOST, non_retryable=True
     )
+
+
+def lapsed_before(lease: LeaseKey, standing: LeaseStanding) -> str:
+    """That the lease before this one had lapsed while nobody asked for it, in a sentence; empty if it had not."""
+    if standing.lapsed_before is None:
+        return ""
+    since = f"{standing.lapsed_before:%H:%M:%S} UTC"
+    return f"{lease.key} was not renewed for {_seconds(lease.duration)}: what it was for was undone from {since} on"
 
 
 async def _renew(keeper: LeaseKeeper, lease: LeaseKey, still_wanted: StillWanted, *, at_once: bool) -> Never:

@@ -11,7 +11,7 @@ from temporalio import activity
 from activities.failures import provider_errors
 from activities.handing_over import handed_over
 from activities.heartbeats import heartbeating
-from activities.lease_renewal import StillWanted, ended, run_goes_on, while_renewed
+from activities.lease_renewal import StillWanted, ended, lapsed_before, run_goes_on, while_renewed
 from activities.metrics import metrics_read
 from analysis.canary_watch import CanaryWatch
 from analysis.judgement import Measured
@@ -73,13 +73,15 @@ class TrafficActivities:
                 return await self._apply(asked)
 
     async def _apply(self, asked: SetTraffic) -> TrafficSet:
-        settled = None
+        settled, before = None, ""
         if asked.settle_first:
             settled = await self._keeper.settle(asked.settle_first)
             if settled.state is LeaseState.CARRIED_OUT:
                 raise ended(asked.settle_first, settled)
         if asked.lease:
-            _raise_unless_held(asked.lease, await self._keeper.arm(_lease(asked, asked.lease)))
+            armed = await self._keeper.arm(_lease(asked, asked.lease))
+            _raise_unless_held(asked.lease, armed)
+            before = lapsed_before(asked.lease, armed)
         router = self._routers[asked.spec.provider]
         applying = router.apply(asked.ref, asked.spec, asked.split, asked.backends, fence=asked.fence)
         if asked.lease is None:
@@ -90,7 +92,7 @@ class TrafficActivities:
             _raise_unless_held(asked.lease, await self._keeper.renew(asked.lease))
         if asked.settle_after:
             settled = await self._keeper.settle(asked.settle_after)
-        return TrafficSet(settled=settled)
+        return TrafficSet(settled=settled, lapsed_before=before)
 
     @activity.defn(name="traffic.remove")
     async def remove(self, asked: RemoveTraffic) -> Done:

@@ -1,6 +1,5 @@
 """Every strategy is a list of the same few steps; here a plan becomes that list."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import assert_never
@@ -15,8 +14,6 @@ from models.rollout import (
     DeployStep,
     Gate,
     Keep,
-    PastRollout,
-    Phase,
     Promote,
     Retire,
     RolloutRequest,
@@ -30,7 +27,9 @@ from models.traffic import TrafficSplit
 
 @dataclass(frozen=True)
 class StartingPoint:
-    """What a rollout finds. `leftovers` run without a purpose: an earlier rollout was ended by force."""
+    """What a rollout finds. `leftovers` run without a purpose: an earlier rollout was ended by force, or was a way back
+    that a person ended.
+    """
 
     stable: Version | None
     unchanged: bool
@@ -94,12 +93,6 @@ def way_back(request: RolloutRequest, old: Version, reason: str, run_id: str) ->
             "automatic": True,
         }
     )
-
-
-def version_before(past: Sequence[PastRollout], stable: Version) -> Version | None:
-    """The version promoted last that is not the stable one, given the newest rollout first; None without one."""
-    promoted = (rollout.version for rollout in past if rollout.phase is Phase.PROMOTED)
-    return next((version for version in promoted if version != stable), None)
 
 
 def _forward(spec: Service) -> tuple[Step, ...]:

@@ -5,12 +5,18 @@ from datetime import datetime
 from models.evidence_trail import RolloutKey
 from models.ids import Version
 from models.record import RolloutRecord
-from models.rollout import Phase, RolloutResult, RolloutState
+from models.rollout import Phase, Promote, RolloutResult, RolloutState, StepStatus
+
+
+def is_promoted(state: RolloutState) -> bool:
+    """Whether the version has become the stable one, though there may be more to do."""
+    return any(isinstance(step.step, Promote) and step.status is StepStatus.DONE for step in state.steps)
 
 
 def stable_now(state: RolloutState) -> Version | None:
     """The version that is stable, by the newest rollout of its service."""
-    return state.version if state.phase in {Phase.PROMOTED, Phase.KEEPING, Phase.UNCHANGED} else state.stable
+    settled = state.phase in {Phase.PROMOTED, Phase.KEEPING, Phase.UNCHANGED}
+    return state.version if settled or is_promoted(state) else state.stable
 
 
 def result_of(state: RolloutState) -> RolloutResult:

@@ -19,6 +19,9 @@ LEASE_LOST = "LeaseLost"
 """Type of the ApplicationError that says: this lease is not in the ledger any more; somebody else holds the key, or
 the ledger was cleared or damaged."""
 
+RENEWALS_PER_DURATION = 6
+"""How often what renews a lease does so, in the time that one renewal lasts."""
+
 Key = Annotated[str, Field(pattern=r"^[a-z][A-Za-z0-9._+/-]{0,250}$", description="like weight/local/shop")]
 
 
@@ -56,7 +59,8 @@ class LeaseState(StrEnum):
 class LeaseStanding(Payload):
     """What the ledger answers. Times are the host's wall clock, for people to read.
 
-    HELD: in force, at least until `lapses_at`. CARRIED_OUT: nobody renewed it in time; the keeper took the undo in
+    HELD: in force, at least until `lapses_at`; armed anew it says if the one before it, of the same run, was lost, as
+    `lapsed_before`. CARRIED_OUT: nobody renewed it in time; the keeper took the undo in
     hand at `lapsed_at`, and `carried_out_at` is when it was in force, none while it is still being tried. GONE: it was
     settled, or never armed. OTHERS: the key is `held_by` another run, or by a later step of this one.
     """
@@ -65,6 +69,7 @@ class LeaseStanding(Payload):
     lapses_at: datetime | None = None
     lapsed_at: datetime | None = None
     carried_out_at: datetime | None = None
+    lapsed_before: datetime | None = None
     held_by: Holder | None = None
 
 

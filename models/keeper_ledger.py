@@ -43,7 +43,8 @@ class LeaseRecord(Payload):
 
     Once `lapsed_at` is set the undo is carried out and stays in force until the holder settles or arms a later epoch;
     once `settled_at` is set nothing is done any more, and the record only tells late calls that they are late.
-    `former_runs` held the key before and do not get it back.
+    `lapsed_before` is when the epoch before it, of the same run, had lapsed. `former_runs` held the key before and do
+    not get it back.
     """
 
     lease: LeaseKey
@@ -53,6 +54,7 @@ class LeaseRecord(Payload):
     lapsed_at: datetime | None = None
     carried_out_at: datetime | None = None
     settled_at: datetime | None = None
+    lapsed_before: datetime | None = None
     former_runs: tuple[str, ...] = ()
 
     def standing(self) -> LeaseStanding:

@@ -165,6 +165,7 @@ class RolloutState(Payload):
     strategy: str
     requested_by: str
     request_id: str = ""
+    at_once: bool = Field(default=False, description="it leads back, without the catalog's steps")
     size: int = Field(default=1, description="how many instances of a version run")
     phase: Phase = Phase.PREPARING
     stable: Version | None = None
@@ -206,6 +207,7 @@ class PastRollout(Payload):
     ended_at: datetime | None = None
     run_id: str
     cut_off: bool = Field(default=False, description="ended by force; the phase is the last that was seen")
+    back: bool = Field(default=False, description="asked for as a way back, as far as that is recorded")
 
 
 class Instruction(Payload):
@@ -224,6 +226,10 @@ class Successor(Payload):
 
     request: RolloutRequest
     supersede: bool = Field(default=False, description="take the version under way back, unless that is decided")
+
+
+WAY_BACK_FIRST = "WayBackFirst"
+"""Type of the ApplicationError that says: ask again in a moment, as the way back that is decided is about to begin."""
 
 
 class Acknowledgement(Payload):

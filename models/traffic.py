@@ -101,9 +101,13 @@ class SetTraffic(Payload):
 
 
 class TrafficSet(Payload):
-    """The split is in force. `settled` says what had become of the lease that was settled with it."""
+    """The split is in force. `settled` says what had become of the lease that was settled with it.
+
+    `lapsed_before` is a sentence when the lease before the one that was armed, of the same run, had lapsed by then.
+    """
 
     settled: LeaseStanding | None = None
+    lapsed_before: str = ""
 
 
 class ReadTraffic(Payload):

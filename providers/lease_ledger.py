@@ -122,10 +122,11 @@ class LeaseLedger:
                 undo=lease.undo,
                 deadline=self._clock().later(lease.duration),
                 armed_at=self._wall(),
+                lapsed_before=_lapsed_before(lease, now),
                 former_runs=_former_runs(lease, now),
             )
             self._files.write(record)
-        return self._held(lease)
+        return self._held(lease).model_copy(update={"lapsed_before": record.lapsed_before})
 
     def _renew(self, lease: LeaseKey) -> LeaseStanding:
         early = self._answer(lease, self._files.read(lease.key))
@@ -210,6 +211,13 @@ def _is_free(lease: LeaseKey, now: LeaseRecord) -> bool:
     if lease.holder.run_id in now.former_runs:
         return False
     return now.settled_at is not None or now.lease.holder.workflow_id == lease.holder.workflow_id
+
+
+def _lapsed_before(lease: Lease, now: LeaseRecord | None) -> datetime | None:
+    """The same however often it is armed, as the answer to the first call may be lost."""
+    if now is None or now.lease.holder != lease.holder or now.settled_at:
+        return None
+    return now.lapsed_before if now.lease.epoch == lease.epoch else now.lapsed_at
 
 
 def _former_runs(lease: LeaseKey, now: LeaseRecord | None) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from analysis.rollout_plan import version_before
+from analysis.rollout_history import leads_back_to, once_promoted
 from analysis.rollout_result import stable_now
 from analysis.rollout_view import PHASE_WORDS
 from models.ids import ServiceRef
@@ -25,6 +25,7 @@ from starters.past import past_rollouts
 from starters.session import Session, parse_version
 
 _LIMIT = 100
+_NAMED = 5
 
 
 def history(
@@ -54,7 +55,7 @@ def history(
 
 def rollback(
     service: ServiceArgument,
-    to: Annotated[str | None, typer.Option("--to", metavar="VERSION", help="else the one promoted before")] = None,
+    to: Annotated[str | None, typer.Option("--to", metavar="VERSION", help="else the one that served before")] = None,
     wait: WaitOption = False,
     if_busy: IfBusyOption = IfBusy.REFUSE,
     note: NoteOption = "",
@@ -74,13 +75,21 @@ def rollback(
 
 
 async def _version_before(session: Session, ref: ServiceRef) -> str:
-    seen = await observe(await session.rollout(ref))
-    stable = stable_now(seen.state) if seen.state else None
-    version = version_before(await past_rollouts(session, ref, _LIMIT), stable) if stable else None
-    if version is None:
+    newest = (await observe(await session.rollout(ref))).state
+    if newest and newest.at_once and not newest.phase.settled:
         raise CommandError(
-            f"No earlier version of {ref.service} is known to have been promoted; name one: "
+            f"{ref.service} is on its way back to {newest.version} already. To another version: "
             f"`holdfast rollback {ref.service} --to VERSION`.",
+            Exit.REFUSED,
+        )
+    past = await past_rollouts(session, ref, _LIMIT) if newest else []
+    version = leads_back_to(newest, past) if newest else None
+    if version is None:
+        others = once_promoted(past, stable_now(newest) if newest else None)[:_NAMED]
+        left = f" Promoted once, and gone back from since: {', '.join(others)}." if others else ""
+        raise CommandError(
+            f"No earlier version of {ref.service} is known to have served well; name one: "
+            f"`holdfast rollback {ref.service} --to VERSION`.{left}",
             Exit.REFUSED,
         )
     return version

@@ -17,7 +17,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from models.audit import Verb
 from models.ids import ServiceRef, rollout_id
-from models.rollout import Phase, RolloutRequest, Successor
+from models.rollout import WAY_BACK_FIRST, Phase, RolloutRequest, Successor
 from models.temporal_names import TaskQueue
 from starters.exits import CommandError, Exit
 from starters.handles import RolloutHandle, rollout_of
@@ -116,11 +116,16 @@ async def _started(client: Client, request: RolloutRequest) -> RolloutHandle | N
 
 
 async def _queued(current: RolloutHandle, successor: Successor) -> str | None:
-    """What the rollout under way says to its successor; None when it has just ended."""
+    """What the rollout under way says to its successor; None when it has just ended, or is about to make way for one
+    that is decided.
+    """
     request = successor.request
     try:
         answer = await current.execute_update(Rollout.follow, successor, id=request.id, rpc_timeout=_PATIENCE)
     except WorkflowUpdateFailedError as error:
+        if isinstance(error.cause, ApplicationError) and error.cause.type == WAY_BACK_FIRST:
+            await asyncio.sleep(_EVERY.total_seconds())
+            return None
         said = error.cause.message if isinstance(error.cause, ApplicationError) else str(error.cause)
         raise CommandError(f"{request.ref.service}: {said}.", Exit.REFUSED) from error
     except WorkflowUpdateRPCTimeoutOrCancelledError as error:

@@ -10,6 +10,7 @@ from temporalio.common import SearchAttributeKey
 from temporalio.service import RPCError, RPCStatusCode
 
 from analysis.rollout_history import merged, unaccounted
+from models.audit import Verb
 from models.ids import ServiceRef, rollout_id
 from models.rollout import PastRollout, Phase
 from models.temporal_names import ROLLOUT_WORKFLOW, SearchAttribute
@@ -17,6 +18,8 @@ from starters.exits import CommandError, Exit
 from starters.session import Session
 
 PATIENCE = timedelta(seconds=5)
+_ORDERS_EACH = 10
+"""So many orders of a rollout are looked through, and more where others have fewer."""
 
 
 @dataclass(frozen=True)
@@ -44,9 +47,11 @@ async def past_rollouts(session: Session, ref: ServiceRef, limit: int) -> list[P
 async def _recorded(session: Session, ref: ServiceRef, limit: int) -> _Part:
     try:
         async with session.records() as store:
-            return _Part(tuple(record.past for record in await store.rollouts(ref, limit)))
+            records, orders = await store.rollouts(ref, limit), await store.audit(ref, _ORDERS_EACH * limit)
     except CommandError as error:
         return _Part(trouble=str(error))
+    back = {entry.key.partition("/")[0] for entry in orders if entry.what == Verb.ROLLBACK}
+    return _Part(tuple(record.past.model_copy(update={"back": record.run_id in back}) for record in records))
 
 
 async def _seen(session: Session, ref: ServiceRef, limit: int) -> _Part:

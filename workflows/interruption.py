@@ -23,15 +23,22 @@ async def unless(interrupted: Callable[[], bool], work: Awaitable[Result]) -> Re
     try:
         await workflow.wait_condition(lambda: task.done() or interrupted())
     finally:
-        if not task.done():
-            task.cancel()
-            await workflow.wait([task])
+        await ended(task)
     try:
         return task.result()
     except (asyncio.CancelledError, Exception) as error:
         if interrupted() and is_cancelled_exception(error):
             raise InterruptedWorkError from error
         raise
+
+
+async def ended(task: asyncio.Future[Result]) -> None:
+    """Cancel the task unless it is done, and wait until it has ended, in whatever way."""
+    if not task.done():
+        task.cancel()
+        await workflow.wait([task])
+    if not task.cancelled():
+        task.exception()  # seen by now, else asyncio complains of one that nobody looked at
 
 
 async def shielded(work: Awaitable[object]) -> None:

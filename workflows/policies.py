@@ -54,21 +54,23 @@ EFFECT = ActivityConfig(
 
 SLOW_EFFECT = ActivityConfig(
     # Instances come up in their own time, bounded by the catalog's ready timeout which the provider keeps; heartbeats
-    # tell a dead worker from a slow start. Waiting for the cancellation to complete keeps a start from racing the
-    # stop that undoes it.
+    # tell a dead worker from a slow start. As patient as any change: a version that does not come up is not started
+    # again, and what can be tried again is a host or a provider that is away for a while. Waiting for the cancellation
+    # to complete keeps a start from racing the stop that undoes it.
     start_to_close_timeout=timedelta(hours=1),
     heartbeat_timeout=timedelta(seconds=10),
     retry_policy=RetryPolicy(
         initial_interval=timedelta(milliseconds=300),
         maximum_interval=timedelta(seconds=10),
-        maximum_attempts=10,
+        maximum_attempts=34,
     ),
     cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
 )
 
 MUST_HAPPEN = ActivityConfig(
-    # What was decided is carried out: undoing, and finishing what was promoted, is retried until it is done. Cut off
-    # before anything is decided, it is waited for, as it could come after what the next rollout does.
+    # What was decided is carried out: undoing, finishing what was promoted, and the way back from what turned bad
+    # afterwards are retried until they are done. Cut off before anything is decided, it is waited for, as it could
+    # come after what the next rollout does.
     start_to_close_timeout=timedelta(hours=1),
     heartbeat_timeout=timedelta(seconds=10),
     cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
@@ -169,6 +171,11 @@ RETRY_A_REFUSAL_AT_LEAST_EVERY = timedelta(minutes=5)
 """Each refusal doubles the wait, up to this. A refusal costs up to 18 events, and Temporal ends a workflow, and with it
 its undo, at 51,200: at one every ten seconds within eight hours, at this pace within ten days.
 """
+
+
+def longer(pause: timedelta) -> timedelta:
+    """The pause after the next refusal."""
+    return min(2 * pause, RETRY_A_REFUSAL_AT_LEAST_EVERY)
 
 
 def on(queue: TaskQueue, policy: ActivityConfig, summary: str) -> ActivityConfig:

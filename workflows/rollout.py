@@ -2,13 +2,14 @@
 
 import asyncio
 from contextlib import suppress
+from functools import partial
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
+from temporalio.exceptions import ActivityError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
-    from analysis.rollout_plan import starting_point, steps_for
-    from analysis.rollout_result import result_of
+    from analysis.rollout_plan import StartingPoint, starting_point, steps_for
+    from analysis.rollout_result import is_promoted, result_of
     from models.audit import Verb
     from models.deployment import Instances
     from models.guard import LeaseKind, LeaseOutcome, Refusal
@@ -41,6 +42,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.rollout_attributes import search_attributes
     from workflows.rollout_books import RolloutBooks
     from workflows.rollout_brevity import is_brief
+    from workflows.rollout_decided import Resolve, is_decided, message_of
     from workflows.rollout_journal import Journal
     from workflows.rollout_orders import Orders
     from workflows.rollout_steps import Steps
@@ -64,6 +66,7 @@ class Rollout:
         self._world = World(request)
         self._undo = UndoStack(self._journal.note)
         self._orders = Orders()
+        self._resolve = Resolve(request, self._orders, self._journal.note)
         self._traffic = Traffic(request, self._world, self._journal, self._orders, self._undo)
         self._guard = GuardLease(
             request.ref,
@@ -86,7 +89,7 @@ class Rollout:
         because = f": {request.reason}" if request.reason else ""
         self._journal.note(f"{request.requested_by} asked for {request.version}{because}")
         if self._guarded:
-            self._books.begin()
+            self._books.show()
         try:
             await self._go_forward()
         except RolloutStoppedError as stop:
@@ -105,7 +108,7 @@ class Rollout:
         return result_of(self._journal.state)
 
     async def _cancel(self, error: asyncio.CancelledError) -> None:
-        if self._promoted:
+        if is_promoted(self._journal.state):
             self._end(Phase.PROMOTED, self._journal.state.reason)
         else:
             self._cancelled = error
@@ -140,11 +143,11 @@ class Rollout:
                 self._end(Phase.UNCHANGED, f"{self._version} is stable already; there is nothing to do")
                 return
             for index, state in enumerate(self._journal.state.steps):
-                await self._carry_out(index, state.step)
+                await self._resolve.through(partial(self._carry_out, index, state.step))
         except ActivityError as error:
             if is_cancelled_exception(error):
                 raise asyncio.CancelledError from error
-            raise RolloutStoppedError(_message(error)) from error
+            raise RolloutStoppedError(message_of(error)) from error
         self._end(Phase.PROMOTED, self._journal.state.reason)
 
     async def _go_back(self, reason: str, verdict: Verdict | None) -> None:
@@ -160,32 +163,31 @@ class Rollout:
         self._end(Phase.ROLLED_BACK, reason)
 
     def _end(self, outcome: Phase, reason: str) -> None:
+        self._orders.closed = True
         self._journal.update(reason=reason)
         self._journal.enter(outcome)
 
-    @property
-    def _promoted(self) -> bool:
-        return any(
-            isinstance(state.step, Promote) and state.status is StepStatus.DONE for state in self._journal.state.steps
-        )
-
     async def _prepare(self) -> bool:
         """Find out what is there and plan; False when the version is stable already."""
-        await self._ask_the_guard()
-        split, running = await self._look()
-        found = starting_point(self._version, split, running, wanted=self._request.spec.deploy.instances)
+        request = self._request
+        await self._resolve.through(self._ask_the_guard)
+        split, running = await self._resolve.through(self._look)
+        found = starting_point(self._version, split, running, wanted=request.spec.deploy.instances)
         self._journal.update(stable=found.stable)
+        if not is_decided(request):  # else it would be held up by what may wait for the next
+            await self._tidy_up(split, found)
+        if found.unchanged:
+            return False
+        self._journal.plan(steps_for(request.spec, self._version, stable=found.stable, at_once=request.at_once))
+        self._journal.enter(Phase.PROGRESSING)
+        return True
+
+    async def _tidy_up(self, split: TrafficSplit | None, found: StartingPoint) -> None:
         if found.stable and split and split.weight > 0:
             await unless_aborted(self._orders, self._traffic.give_back())
         for leftover in found.leftovers:
             await unless_aborted(self._orders, self._world.stop(leftover))
-            self._journal.note(f"stopped {group_words(leftover)}, left over from a rollout that was ended by force")
-        if found.unchanged:
-            return False
-        request = self._request
-        self._journal.plan(steps_for(request.spec, self._version, stable=found.stable, at_once=request.at_once))
-        self._journal.enter(Phase.PROGRESSING)
-        return True
+            self._journal.note(f"stopped {group_words(leftover)}, left over from an earlier rollout")
 
     async def _look(self) -> tuple[TrafficSplit | None, Instances]:
         """Who gets traffic, and what lives."""
@@ -280,7 +282,7 @@ class Rollout:
         waited, request = self._orders.successor, asked.request
         if request.id and request.id == self._request.id:  # asked twice, as a connection broke: its turn has come
             return Acknowledgement(text=f"{request.version} has begun")
-        self._orders.follow(asked)
+        self._orders.follow(asked, decided=is_decided(self._request))
         waiting = Waiting(request_id=request.id, version=request.version, requested_by=request.requested_by)
         self._journal.update(next=waiting)
         instead = f", instead of {waited.version}" if waited else ""
@@ -297,11 +299,7 @@ class Rollout:
     def _heard(self, what: Verb, order: Instruction, text: str) -> Acknowledgement:
         note = f" ({order.note})" if order.note else ""
         self._journal.note(f"{order.by}: {text}{note}")
-        if self._guarded:
-            self._books.heard(what, order, text)
+        self._books.heard(what, order, text)
+        if self._guarded:  # not yet, when it was heard before the first line of `run`
+            self._books.show()
         return Acknowledgement(text=text)
-
-
-def _message(error: ActivityError) -> str:
-    cause = error.cause
-    return cause.message if isinstance(cause, ApplicationError) else str(cause or error)

@@ -11,28 +11,29 @@ with workflow.unsafe.imports_passed_through():
     from models.record import RolloutRecord, rollout_entries
     from models.rollout import Instruction, RolloutRequest
     from workflows.bookkeeping import Bookkeeping
+    from workflows.rollout_brevity import is_steadfast
     from workflows.rollout_journal import Journal
 
 
 class RolloutBooks:
-    """Nothing here makes a rollout wait for the records, but the hand-over of the last picture."""
+    """Nothing here makes a rollout wait for the records, but the hand-over of the last picture.
+
+    The first entry is the rollout's own: orders may be heard before it has begun, as when its workers were down.
+    """
 
     def __init__(self, request: RolloutRequest, journal: Journal) -> None:
         self._request = request
         self._journal = journal
         self._books = Bookkeeping(rollout_entries)
         self._audit: tuple[AuditEntry, ...] = ()
+        self._handed_over = 0
         self._closed = False
-
-    def begin(self) -> None:
-        request = self._request
         asked = Instruction(by=request.requested_by, note=request.reason, from_where=request.from_where)
         self.heard(Verb.ROLLBACK if request.at_once else Verb.DEPLOY, asked)
 
     def heard(self, what: Verb, order: Instruction, answer: str = "") -> None:
-        """An order that was taken, and what was said to it."""
+        """An order that was taken, and what was said to it. It is recorded with the next picture."""
         self._enter(what, order, ACCEPTED, why=answer)
-        self.show()
 
     def show(self) -> None:
         """Have the rollout recorded as it is now."""
@@ -40,14 +41,21 @@ class RolloutBooks:
             self._books.update(self._picture(None))
 
     async def end(self) -> None:
-        """Hand over the last picture, with how it ended."""
+        """Hand over the last picture, with how it ended; and once more for each order that was heard meanwhile."""
         self._closed = True
         state = self._journal.state
         request = self._request
         ended = Instruction(by=request.requested_by, from_where=request.from_where)
         what = Verb.ROLLBACK if request.at_once else Verb.DEPLOY
         self._enter(what, ended, state.phase, why=state.reason)
-        last = self._picture(workflow.now())
+        ended_at = workflow.now()
+        await self._hand_over(ended_at)
+        while len(self._audit) > self._handed_over and is_steadfast():
+            await self._hand_over(ended_at)
+
+    async def _hand_over(self, ended_at: datetime) -> None:
+        self._handed_over = len(self._audit)
+        last = self._picture(ended_at)
         summary = f"record {last.strategy} {last.ref.service} {last.version} → {last.ref.environment}"
         await self._books.finish(last, summary)
 

@@ -1,13 +1,22 @@
-"""Rollouts of now ask for what they can at once and show less; older ones go on as they began."""
+"""Rollouts of now ask for what they can at once, show less, and hold on to more; older ones go on as they began."""
 
 from temporalio import workflow
 
 _BRIEF = "brief"
+_STEADFAST = "steadfast"
+
+
+def is_steadfast() -> bool:
+    """Whether this rollout began since traffic is watched whatever else is at work, a way back is carried out whatever
+    it meets, and the books are open to the last order. Raises nothing; the first call of a run decides for all of it.
+    """
+    return workflow.patched(_STEADFAST)
 
 
 def is_brief() -> bool:
     """Whether this rollout began as rollouts do now. Raises nothing; the first call of a run decides for all of it.
 
-    It stands for the older "guard-and-records" too, as each such name costs two events and a write to what is searched.
+    The newest name stands for the older ones, "guard-and-records" too, as each costs two events and a write to what is
+    searched.
     """
-    return workflow.patched(_BRIEF)
+    return is_steadfast() or workflow.patched(_BRIEF)

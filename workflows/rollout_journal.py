@@ -33,6 +33,7 @@ class Journal:
             strategy=request.spec.rollout.strategy,
             requested_by=request.requested_by,
             request_id=request.id,
+            at_once=request.at_once,
             size=request.spec.deploy.instances,
         )
         self._changed = False

@@ -7,7 +7,7 @@ from temporalio.exceptions import ApplicationError
 
 with workflow.unsafe.imports_passed_through():
     from models.ids import ServiceRef
-    from models.rollout import RolloutRequest, Successor
+    from models.rollout import WAY_BACK_FIRST, RolloutRequest, Successor
 
 
 @dataclass
@@ -55,12 +55,17 @@ class Orders:
         _refuse(not self.asking, "it is not waiting for an approval")
 
     def check_follow(self, asked: Successor, ref: ServiceRef) -> None:
+        """Raises also ApplicationError of type WAY_BACK_FIRST: it may wait for the way back once that has begun."""
         _refuse(asked.request.ref != ref, f"it is about {ref}, not {asked.request.ref}")
+        if self.successor and self.successor.automatic:
+            back = self.successor.version
+            why = f"{back} comes back first, as what was promoted is unhealthy; ask again in a moment"
+            raise ApplicationError(why, type=WAY_BACK_FIRST)
 
-    def follow(self, asked: Successor) -> None:
+    def follow(self, asked: Successor, *, decided: bool = False) -> None:
         """Let another rollout come next, at once if it is to supersede and nothing is decided yet."""
         self.successor = asked.request
-        if asked.supersede and not self.closed and not self.aborted():
+        if asked.supersede and not (decided or self.closed or self.aborted()):
             self.abort_reason = f"superseded by {asked.request.version}, asked for by {asked.request.requested_by}"
 
     def _check_open(self) -> None:

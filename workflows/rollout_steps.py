@@ -31,6 +31,8 @@ with workflow.unsafe.imports_passed_through():
     )
     from workflows.interruption import InterruptedWorkError, shielded, unless
     from workflows.rollout_baseline import Baseline
+    from workflows.rollout_brevity import is_steadfast
+    from workflows.rollout_decided import is_decided
     from workflows.rollout_journal import Journal
     from workflows.rollout_orders import Orders
     from workflows.rollout_stopping import stop_if_aborted, unless_aborted
@@ -102,12 +104,12 @@ class Steps:
 
     async def _deploy(self, instances: int | None) -> None:
         state = self._journal.state
-        if self._version != state.stable:
+        if self._version != state.stable and not is_decided(self._request):  # that one lives, and is to
             self._undo.push(f"stopped {self._version}", lambda: self._world.stop(self._version))
         if any(isinstance(planned.step, ScaleDown) for planned in state.steps):
             # Below the undo of the traffic: what lives of the old version serves at once, then gets its help back.
             await self._will_be_restored(self._old())
-        started = await unless_aborted(self._orders, self._world.start(self._version, instances))
+        started = await self._watching.beside(self._world.start(self._version, instances))
         stop_if_aborted(self._orders)
         self._journal.update(instances=started.instances)
         self._journal.note(f"{len(started.instances)} of {len(started.instances)} of {self._version} are ready")
@@ -119,8 +121,9 @@ class Steps:
             self._undo.push(name, lambda: self._traffic.strengthen(old, size))
 
     async def _set_weight(self, weight: float) -> None:
+        running = await self._watching.beside(self._world.instances())
         self._journal.update(exposed_at=self._journal.state.exposed_at or workflow.now(), off_at=None)
-        await self._traffic.split(weight)
+        await self._traffic.split(weight, running=running)
         self._journal.update(weight=weight)
         self._journal.note(f"{self._version} receives {format_percent(weight)}")
         if baseline := self._journal.state.baseline:
@@ -129,17 +132,19 @@ class Steps:
     async def _scale_down(self, instances: int) -> None:
         """Traffic leaves the instances that go before they are told to end."""
         old = self._old()
-        running = await unless_aborted(self._orders, self._world.instances())
+        running = await self._watching.beside(self._world.instances())
         if len(running.of(old)) > instances:
-            await self._traffic.split(self._journal.state.weight, left=instances)
-            await unless_aborted(self._orders, self._world.scale(old, instances))
+            seen = running if is_steadfast() else None
+            await self._traffic.split(self._journal.state.weight, running=seen, left=instances)
+            await self._watching.beside(self._world.scale(old, instances))
             stop_if_aborted(self._orders)
         self._journal.note(f"{instances} of {old} are left")
 
     async def _promote(self) -> None:
-        self._orders.closed = True
+        self._orders.closed = not is_decided(self._request)  # which may take long, and a person may end it
         self._journal.enter(Phase.PROMOTING)
         await self._traffic.promote(self._version)
+        self._orders.closed = True
         self._undo.clear()
         self._journal.update(weight=100.0, reason=f"{self._version} serves all traffic")
         self._journal.note(f"{self._version} is promoted")

@@ -7,10 +7,12 @@ from temporalio.exceptions import ActivityError, ApplicationError
 
 with workflow.unsafe.imports_passed_through():
     from analysis.rollout_plan import baseline_share
+    from models.deployment import Instances
     from models.ids import Group, Version, group_words, weight_lease
     from models.keeper import LEASE_LAPSED, LEASE_LOST, Holder, LeaseKey
     from models.rollout import RolloutRequest
     from models.traffic import TrafficSplit
+    from workflows.rollout_decided import is_decided
     from workflows.rollout_journal import Journal
     from workflows.rollout_orders import Orders
     from workflows.rollout_stopping import RolloutStoppedError, stop_if_aborted, unless_aborted
@@ -27,6 +29,7 @@ class Traffic:
     def __init__(
         self, request: RolloutRequest, world: World, journal: Journal, orders: Orders, undo: UndoStack
     ) -> None:
+        self._request = request
         self._ref = request.ref
         self._size = request.spec.deploy.instances
         self._duration = request.spec.rollout.lease
@@ -39,26 +42,33 @@ class Traffic:
         self._left: int | None = None
         self._lapses: tuple[datetime, ...] = ()
 
-    async def split(self, weight: float, *, left: int | None = None) -> None:
+    async def split(self, weight: float, *, running: Instances | None = None, left: int | None = None) -> None:
         """Give the candidate this share, and its baseline as much if it has one.
 
-        With `left`, only so many instances of the stable version have traffic.
+        `running` is what runs, if that was looked at just now. With `left`, only so many instances of the stable
+        version have traffic.
         """
         state = self._journal.state
         baseline = baseline_share(weight) if state.baseline else None
         self._split = TrafficSplit(stable=self._stable(), candidate=state.version, weight=weight, baseline=baseline)
         self._left = left
-        await self._hold()
+        await self._hold(running)
 
     async def again(self, why: str) -> None:
         """Put the same split in force anew, as its lease has lapsed and the keeper took it back."""
         self._lapsed(why)
-        await self._hold()
+        await self._hold(noted=True)
 
     async def promote(self, version: Version) -> None:
-        """All traffic for good. A lease that lapsed before is no reason to stop: this is decided."""
+        """All traffic for good. A lease that lapsed before is no reason to stop: this is decided. Nor is, on a way back
+        that is, a version which died since it was started: it is brought back to life.
+        """
         split = TrafficSplit(stable=version)
         self._undo.push(self._undo_name(), self.give_back)
+        if is_decided(self._request):
+            await unless_aborted(self._orders, self._world.give_all_to(version, settle_after=self._next_lease()))
+            stop_if_aborted(self._orders)
+            return
         running = await unless_aborted(self._orders, self._world.instances())
         _check_lives(running.versions, split)
         try:
@@ -86,18 +96,22 @@ class Traffic:
         running = await self._world.scale(stable, max(size, alive) or self._size)
         await self._world.give_all(TrafficSplit(stable=stable), running, settle_after=self._next_lease())
 
-    async def _hold(self) -> None:
+    async def _hold(self, running: Instances | None = None, *, noted: bool = False) -> None:
+        """`noted` is whether it is known already what became of the lease before."""
         while True:
             self._undo.push(self._undo_name(), self.give_back)
             try:
-                await self._put_in_force()
+                before = await self._put_in_force(running)
             except ActivityError as error:
                 why = lapse(error)
                 if why is None:
                     raise
             else:
+                if before and not noted:
+                    self._lapsed(before)
                 return
             self._lapsed(why)
+            running, noted = None, True
 
     def _lapsed(self, why: str) -> None:
         version = self._journal.state.version
@@ -107,15 +121,23 @@ class Traffic:
         if len(self._lapses) >= LAPSES_AT_MOST:
             raise RolloutStoppedError(f"{version} was off the traffic {len(self._lapses)} times: {why}")
 
-    async def _put_in_force(self) -> None:
+    async def _put_in_force(self, running: Instances | None) -> str:
+        """Instances of the candidate that are still starting get nothing of it.
+
+        Returns what had become of the lease before, if that had lapsed.
+        """
         assert self._split  # noqa: S101 - set before every call
-        running = await unless_aborted(self._orders, self._world.instances())
-        _check_lives(running.versions, self._split)
+        state = self._journal.state
+        if running is None:
+            running = await unless_aborted(self._orders, self._world.instances())
+        ready = running.limited(state.version, len(state.instances))
+        _check_lives(ready.versions, self._split)
         if self._left is not None:
-            running = running.limited(self._split.stable, self._left)
+            ready = ready.limited(self._split.stable, self._left)
         lease = self._next_lease()
-        await unless_aborted(self._orders, self._world.split(self._split, running, lease=lease))
+        done = await unless_aborted(self._orders, self._world.split(self._split, ready, lease=lease))
         stop_if_aborted(self._orders)
+        return done.lapsed_before
 
     @property
     def lease(self) -> LeaseKey | None:

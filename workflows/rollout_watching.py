@@ -1,8 +1,10 @@
-"""The part of a rollout in which it stays where it is: baking, paused, or waiting for a person. It always watches."""
+"""A candidate that has traffic is watched: while it bakes, is paused, waits, and beside what takes long."""
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import timedelta
+from typing import TypeVar
 
 from temporalio import workflow
 from temporalio.exceptions import ActivityError
@@ -10,13 +12,17 @@ from temporalio.exceptions import ActivityError
 with workflow.unsafe.imports_passed_through():
     from models.evidence import Comparison, Noise
     from models.judgement import Outcome, Verdict, Watch
+    from models.keeper import RENEWALS_PER_DURATION
     from models.rollout import Phase, RolloutRequest
-    from workflows.interruption import InterruptedWorkError, unless
+    from workflows.interruption import InterruptedWorkError, ended, unless
+    from workflows.rollout_brevity import is_steadfast
     from workflows.rollout_journal import Journal
     from workflows.rollout_orders import Orders
-    from workflows.rollout_stopping import RolloutStoppedError, stop_if_aborted
+    from workflows.rollout_stopping import RolloutStoppedError, stop_if_aborted, unless_aborted
     from workflows.rollout_traffic import Traffic, lapse
     from workflows.rollout_world import World
+
+Result = TypeVar("Result")
 
 
 class Watching:
@@ -67,6 +73,23 @@ class Watching:
         self._journal.enter(Phase.PAUSED)
         await self._watch(None, until=lambda: not self._orders.paused or self._orders.promote)
         self._journal.enter(Phase.PROGRESSING)
+
+    async def beside(self, work: Awaitable[Result]) -> Result:
+        """Finish the work. A candidate that has traffic is watched meanwhile, from when its lease is next to be renewed
+        on: most work is done by then, and costs no watch. Work that a verdict or an abort cuts off is waited for.
+        """
+        if not (self._journal.state.weight and is_steadfast()):
+            return await unless_aborted(self._orders, work)
+        task = asyncio.ensure_future(work)
+        unwatched = self._request.spec.rollout.lease / RENEWALS_PER_DURATION
+        try:
+            with suppress(TimeoutError):
+                await workflow.wait_condition(lambda: task.done() or self._orders.aborted(), timeout=unwatched)
+            if not task.done():
+                await self._watch(None, until=task.done)
+            return await unless_aborted(self._orders, task)
+        finally:
+            await ended(task)
 
     async def after_promotion(self, usual: Noise) -> Verdict:
         """Watch the promoted version until it turns bad; to be cancelled."""

@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 from temporalio import workflow
+from temporalio.workflow import ActivityConfig
 
 with workflow.unsafe.imports_passed_through():
     from activities.deploys import DeployActivities
@@ -15,17 +16,20 @@ with workflow.unsafe.imports_passed_through():
     from models.quantities import format_percent
     from models.rollout import RolloutRequest
     from models.temporal_names import TaskQueue
-    from models.traffic import Backend, ReadTraffic, RemoveTraffic, SetTraffic, TrafficSplit
+    from models.traffic import Backend, ReadTraffic, RemoveTraffic, SetTraffic, TrafficSet, TrafficSplit
     from workflows.policies import EFFECT, MUST_HAPPEN, QUICK_READ, READ, SLOW_EFFECT, WATCH, on
+    from workflows.rollout_decided import is_decided
 
 
 class World:
-    """Typed calls, each with its policy. A call on the way forward gives up some time; one that must happen does not.
+    """Typed calls, each with its policy. A call on the way forward gives up some time; one that must happen does not,
+    nor does any of a rollout that is decided.
 
     All raise ActivityError.
     """
 
     def __init__(self, request: RolloutRequest) -> None:
+        self._request = request
         self._ref = request.ref
         self._spec = request.spec
         self._asked = 0
@@ -35,7 +39,7 @@ class World:
         found = await workflow.execute_activity_method(
             TrafficActivities.current,
             ReadTraffic(ref=self._ref, spec=self._spec.traffic),
-            **on(TaskQueue.TRAFFIC, self._first_look, "which version is stable?"),
+            **self._on(TaskQueue.TRAFFIC, self._first_look, "which version is stable?"),
         )
         return found.split
 
@@ -44,7 +48,7 @@ class World:
         return await workflow.execute_activity_method(
             DeployActivities.instances,
             ListInstances(ref=self._ref, spec=self._spec.deploy),
-            **on(TaskQueue.DEPLOYS, policy, "which instances live?"),
+            **self._on(TaskQueue.DEPLOYS, policy, "which instances live?"),
         )
 
     async def start(self, version: Version, instances: int | None = None) -> Instances:
@@ -53,7 +57,7 @@ class World:
         return await workflow.execute_activity_method(
             DeployActivities.start,
             StartVersion(ref=self._ref, version=version, spec=wanted, fence=self._fence()),
-            **on(TaskQueue.DEPLOYS, SLOW_EFFECT, f"start {version}"),
+            **self._on(TaskQueue.DEPLOYS, SLOW_EFFECT, f"start {version}"),
         )
 
     async def scale(self, version: Group, instances: int) -> Instances:
@@ -62,7 +66,7 @@ class World:
             ScaleVersion(
                 ref=self._ref, version=version, spec=self._spec.deploy, instances=instances, fence=self._fence()
             ),
-            **on(TaskQueue.DEPLOYS, SLOW_EFFECT, f"{group_words(version)} with {instances}"),
+            **self._on(TaskQueue.DEPLOYS, SLOW_EFFECT, f"{group_words(version)} with {instances}"),
         )
 
     async def stop(self, version: Group) -> None:
@@ -80,11 +84,11 @@ class World:
         lease: LeaseKey | None = None,
         settle_first: LeaseKey | None = None,
         settle_after: LeaseKey | None = None,
-    ) -> None:
+    ) -> TrafficSet:
         leases = {"lease": lease, "settle_first": settle_first, "settle_after": settle_after}
         asked = self._set_traffic(split, running).model_copy(update=leases)
-        await workflow.execute_activity_method(
-            TrafficActivities.apply, asked, **on(TaskQueue.TRAFFIC, EFFECT, _summary(split))
+        return await workflow.execute_activity_method(
+            TrafficActivities.apply, asked, **self._on(TaskQueue.TRAFFIC, EFFECT, _summary(split))
         )
 
     async def give_all_to(self, stable: Version, *, settle_after: LeaseKey) -> None:
@@ -113,6 +117,9 @@ class World:
         return await workflow.execute_activity_method(
             TrafficActivities.watch, watch, **on(TaskQueue.TRAFFIC, policy, f"watch {watch.candidate}")
         )
+
+    def _on(self, queue: TaskQueue, policy: ActivityConfig, summary: str) -> ActivityConfig:
+        return on(queue, MUST_HAPPEN if is_decided(self._request) else policy, summary)
 
     def _fence(self) -> Fence:
         """Rises with each change that is asked for, so that an attempt which outlived its step is told apart."""

@@ -8,7 +8,7 @@ from temporalio.exceptions import ActivityError
 
 from workflows import metrics
 from workflows.interruption import shielded
-from workflows.policies import RETRY_A_REFUSAL, RETRY_A_REFUSAL_AT_LEAST_EVERY
+from workflows.policies import RETRY_A_REFUSAL, longer
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ async def must_happen(name: str, act: Callable[[], Awaitable[object]], report: C
             metrics.refused()
             report(f"{name} was refused, trying again in {pause.seconds} s: {error.cause or error}")
             await workflow.sleep(pause)
-            pause = min(2 * pause, RETRY_A_REFUSAL_AT_LEAST_EVERY)
+            pause = longer(pause)
         else:
             report(name)
             return

@@ -162,6 +162,16 @@ async def test_a_weight_that_took_longer_to_set_than_its_lease_is_told() -> None
     assert failure.value.type == LEASE_LAPSED
 
 
+async def test_a_weight_that_is_set_after_a_lapse_that_nobody_saw_says_so() -> None:
+    keeper = FakeKeeper(HELD.model_copy(update={"lapsed_before": WHEN}), HELD)
+    activities = TrafficActivities({"envoy": Router(keeper.story)}, {}, {}, keeper, FakeEvidenceLog())
+    done = await ActivityEnvironment().run(activities.apply, a_split(CANARY, lease=a_key()))
+
+    assert done.lapsed_before == (
+        "weight/local/shop was not renewed for 0.6 s: what it was for was undone from 00:00:00 UTC on"
+    )
+
+
 async def test_a_lease_is_renewed_while_its_weight_takes_long_to_be_set() -> None:
     keeper = FakeKeeper()
 

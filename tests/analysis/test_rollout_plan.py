@@ -5,15 +5,14 @@ from datetime import timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analysis.rollout_plan import describe_step, starting_point, steps_for, version_before
+from analysis.rollout_plan import describe_step, starting_point, steps_for
 from models.catalog import Service
 from models.deployment import Instances
 from models.ids import baseline_of
 from models.judge_spec import CompareSpec, JudgeSpec
-from models.rollout import Bake, DeployStep, Keep, PastRollout, Phase, Retire, ScaleDown, SetWeight
+from models.rollout import Bake, DeployStep, Keep, Retire, ScaleDown, SetWeight
 from models.traffic import TrafficSplit
 from tests.factories import (
-    WHEN,
     a_blue_green_service,
     a_rolling_service,
     a_service,
@@ -102,25 +101,6 @@ def test_a_split_left_half_way_is_not_unchanged() -> None:
 
     assert not found.unchanged
     assert found.leftovers == ("v2",)
-
-
-def a_past(version: str, phase: Phase) -> PastRollout:
-    return PastRollout(version=version, strategy="canary", phase=phase, started_at=WHEN, run_id=version)
-
-
-def test_a_rollback_leads_to_the_version_promoted_before_the_one_that_is() -> None:
-    past = [
-        a_past("v4", Phase.ROLLED_BACK),
-        a_past("v3", Phase.PROMOTED),
-        a_past("v3", Phase.PROMOTED),
-        a_past("v2", Phase.FAILED),
-        a_past("v1", Phase.PROMOTED),
-    ]
-
-    assert version_before(past, "v3") == "v1"
-    assert version_before(past, "v1") == "v3"
-    assert version_before(past[:3], "v3") is None
-    assert version_before([], "v3") is None
 
 
 def test_at_once_goes_without_the_catalogs_steps() -> None:

@@ -22,6 +22,7 @@ _LONG = {"steps": [{"weight": "50%", "bake": "10m"}]}
 _ALWAYS = {"guard.acquire": 1, "guard.release": 1, "records.write": 1, "traffic.current": 1, "deploy.stop": 1}
 _SWITCH = {**_ALWAYS, "deploy.instances": 3, "deploy.start": 1, "traffic.apply": 2, "traffic.watch": 1}
 
+_BACK = {**_ALWAYS, "deploy.instances": 2, "deploy.start": 1, "traffic.apply": 1}
 _BESIDE = {**_SWITCH, "deploy.scale": 1, "deploy.stop": 2}
 
 
@@ -31,7 +32,7 @@ class Story:
 
     `started` is how many instances of the new version come up; with `baseline`, as many fresh ones of the stable
     version, too. `at_once` is a way back, as `holdfast rollback` asks
-    for one; `by_order` is promoted by a person while it bakes.
+    for one, and `automatic` one that nobody asks for; `by_order` is promoted by a person while it bakes.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Story:
     calls: Mapping[str, int]
     started: int = 2
     at_once: bool = False
+    automatic: bool = False
     by_order: bool = False
     baseline: bool = False
 
@@ -78,7 +80,7 @@ STORIES = (
         promoted=True,
         calls={
             **_ALWAYS,
-            "deploy.instances": 7,
+            "deploy.instances": 6,
             "deploy.start": 2,
             "deploy.scale": 1,
             "traffic.apply": 4,
@@ -100,11 +102,6 @@ STORIES = (
         },
     ),
     Story("promoted by order", _LONG, promoted=True, calls={**_SWITCH, "records.write": 2}, by_order=True),
-    Story(
-        "rollback",
-        _CANARY,
-        promoted=True,
-        calls={**_ALWAYS, "deploy.instances": 2, "deploy.start": 1, "traffic.apply": 1},
-        at_once=True,
-    ),
+    Story("rollback", _CANARY, promoted=True, calls=_BACK, at_once=True),
+    Story("way back", _CANARY, promoted=True, calls=_BACK, at_once=True, automatic=True),
 )

@@ -99,6 +99,7 @@ class Stage:
             guard=catalog.guard_rules(self.shop.name),
             requested_by="crash@test",
             at_once=self.story.at_once,
+            automatic=self.story.automatic,
         )
 
         async def begin() -> None:

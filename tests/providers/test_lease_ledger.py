@@ -110,6 +110,25 @@ async def test_what_lapsed_is_told_with_its_times_and_not_armed_again_but_by_a_l
     assert (await the_record(ledger)).lapsed_at is None
 
 
+async def test_a_later_epoch_is_told_however_often_that_the_one_before_it_had_lapsed(ledger: LeaseLedger) -> None:
+    await ledger.arm(a_lease())
+    await lapse(ledger)
+
+    answers = [await ledger.arm(a_lease(epoch=2)) for _ in range(2)]
+    assert [(answer.state, answer.lapsed_before) for answer in answers] == [(HELD, WHEN), (HELD, WHEN)]
+    assert (await ledger.arm(a_lease(epoch=3))).lapsed_before is None
+
+
+async def test_what_became_of_a_settled_lease_or_of_another_runs_is_told_to_nobody_later(ledger: LeaseLedger) -> None:
+    await ledger.arm(a_lease())
+    await lapse(ledger)
+    await ledger.settle(a_lease().name())
+
+    assert (await ledger.arm(a_lease(epoch=2))).lapsed_before is None
+    await lapse(ledger)
+    assert (await ledger.arm(a_lease(run="run-2"))).lapsed_before is None
+
+
 async def test_settling_tells_the_same_however_often(ledger: LeaseLedger) -> None:
     await ledger.arm(a_lease())
     await lapse(ledger)

@@ -166,6 +166,30 @@ def _three_then_bad(world: FakeWorld) -> None:
     world.verdicts.extend([healthy(), unhealthy()])
 
 
+def _three_slowly(world: FakeWorld) -> None:
+    _three(world)
+    world.endless.add("start 2 of v2")
+
+
+async def _be_done_at_last(world: FakeWorld, _handle: Handle) -> None:
+    await world.stuck.wait()
+    await world.watching.wait()
+    world.endless.clear()
+
+
+def _refuses_the_way_back(world: FakeWorld) -> None:
+    world.fail("start v1", "not ready", times=2)
+    world.fail("traffic v1=100", "the router says no", times=2)
+
+
+async def _abort_when_stuck(world: FakeWorld, handle: Handle) -> None:
+    await world.stuck.wait()
+    await handle.execute_update(Rollout.abort, ADA)
+
+
+_A_WAY_BACK = a_request("v1").model_copy(update={"at_once": True, "automatic": True, "requested_by": "holdfast"})
+
+
 class IncidentScenario:
     """What alerts, people and time do to an incident; the run that heard the first of it is kept."""
 
@@ -352,11 +376,28 @@ _GUARDED_ROLLOUTS = {
     "refused-by-its-guard": Scenario(request=a_request().model_copy(update={"guard": FROZEN})),
 }
 
+_STEADFAST_ROLLOUTS = {
+    "promoted": _ROLLOUTS["promoted"],
+    "unhealthy": _ROLLOUTS["unhealthy"],
+    "beside-a-baseline": _GUARDED_ROLLOUTS["beside-a-baseline"],
+    "lapsed": _GUARDED_ROLLOUTS["lapsed"],
+    "rolling": _GUARDED_ROLLOUTS["rolling"],
+    "rolling-unhealthy": _GUARDED_ROLLOUTS["rolling-unhealthy"],
+    "rolling-slowly": Scenario(_three_slowly, request=a_request(spec=a_rolling_service(3)), script=_be_done_at_last),
+    "turned-bad-afterwards": _GUARDED_ROLLOUTS["turned-bad-afterwards"],
+    "way-back": Scenario(request=_A_WAY_BACK, stable="v2"),
+    "way-back-refused": Scenario(_refuses_the_way_back, request=_A_WAY_BACK, stable="v2"),
+    "way-back-aborted": Scenario(
+        lambda world: world.endless.add("traffic v1=100"), request=_A_WAY_BACK, script=_abort_when_stuck, stable="v2"
+    ),
+}
+
 SCENARIOS: dict[str, Scenario | GuardScenario | IncidentScenario | RulesScenario | SilencesScenario] = {
     **_ROLLOUTS,
     **{f"guarded-{name}": scenario for name, scenario in _ROLLOUTS.items()},
     **_GUARDED_ROLLOUTS,
     **{f"brief-{name}": scenario for name, scenario in (_ROLLOUTS | _GUARDED_ROLLOUTS).items()},
+    **{f"steadfast-{name}": scenario for name, scenario in _STEADFAST_ROLLOUTS.items()},
     "guard-leases": GuardScenario(_leases),
     "guard-freezes": GuardScenario(_freezes),
     "guard-full-run": GuardScenario(_a_full_run, updates_per_run=3),
@@ -372,6 +413,6 @@ SCENARIOS: dict[str, Scenario | GuardScenario | IncidentScenario | RulesScenario
     "silences-kept": SilencesScenario(_silenced_and_expired),
     "silences-full-run": SilencesScenario(_a_full_run_of_silences, updates_per_run=3),
 }
-"""The rollouts that are not `brief-` were recorded by older code, the first of them before there were guards; they are
-never recorded anew.
+"""The rollouts that are not `steadfast-` were recorded by older code, the first of them before there were guards; they
+are never recorded anew.
 """

@@ -164,6 +164,7 @@ def test_a_rollback_leads_to_the_version_before_and_the_history_tells(platform: 
         back = platform.order("rollback", shop, "--wait", "--json")
         users = report()
     until(lambda: len(history(platform, shop)) == 3, "the rollback to be listed")
+    again = platform.order("rollback", shop)
     named = platform.order("rollback", shop, "--to", "v2", "--wait")
 
     assert nothing_before.returncode == 3
@@ -171,10 +172,30 @@ def test_a_rollback_leads_to_the_version_before_and_the_history_tells(platform: 
     assert back.returncode == 0, back.stderr
     assert json.loads(back.stdout)["version"] == "v1"
     assert users["failed"] == 0
+    assert again.returncode == 3
+    assert "Promoted once, and gone back from since: v2." in again.stderr
     assert [rollout["version"] for rollout in history(platform, shop)][-3:] == ["v1", "v2", "v1"]
     assert named.returncode == 0
     assert platform.instances(shop.name) == {"v2": 2}
     assert "promoted" in platform.order("history", shop).stdout
+
+
+def test_a_rollback_in_the_middle_of_a_rollout_leads_to_the_version_that_it_would_replace(platform: Platform) -> None:
+    shop = platform.shop(bake="30s")
+    platform.deploy(shop, "v1")
+    with platform.traffic(shop), platform.deploying(shop, "v2") as canary:
+        platform.until_weight(shop, "10%")
+        refused = platform.order("rollback", shop)
+        back = platform.order("rollback", shop, "--if-busy", "supersede", "--wait", "--json")
+        code, older = finished(canary)
+
+    assert refused.returncode == 3
+    assert "holdfast abort" in refused.stderr
+    assert back.returncode == 0, back.stderr
+    assert json.loads(back.stdout)["outcome"] == "unchanged"
+    assert json.loads(back.stdout)["stable"] == "v1"
+    assert (code, older["outcome"]) == (1, "rolled_back")
+    assert platform.instances(shop.name) == {"v1": 2}
 
 
 def history(platform: Platform, shop: Shop) -> list[Json]:

@@ -79,3 +79,12 @@ async def test_promote_starts_what_is_missing_and_leaves_the_old_version_whole_u
     assert not [effect for effect in world.effects if effect.startswith("scale")]
     assert world.alive == {"v2": 3}
     assert {one.status for one in ended.steps if one.step.kind == "scale_down"} == {StepStatus.SKIPPED}
+
+
+async def test_a_host_that_is_away_for_a_minute_takes_nothing_back(fresh_bench: Bench) -> None:
+    world = a_world()
+    world.fail("start v2", "the host is away", times=20, retryable=True)
+    result = await (await fresh_bench.start(world, a_request(spec=a_rolling_service(3)))).result()
+
+    assert result.outcome is Phase.PROMOTED
+    assert world.alive == {"v2": 3}

@@ -13,7 +13,7 @@ from models.deployment import Done, Instances, ListInstances, ScaleVersion, Star
 from models.judgement import Verdict, Watch
 from models.keeper import LEASE_LAPSED
 from models.record import ToRecord
-from models.traffic import CurrentTraffic, ReadTraffic, RemoveTraffic, SetTraffic, TrafficSplit
+from models.traffic import CurrentTraffic, ReadTraffic, RemoveTraffic, SetTraffic, TrafficSet, TrafficSplit
 from tests.factories import an_instance, healthy
 
 
@@ -30,6 +30,7 @@ class FakeWorld:
         self.verdicts: deque[Verdict] = deque()
         self.held_verdicts: deque[Verdict] = deque()
         self.endless: set[str] = set()
+        self.lapsed_before: dict[str, str] = {}
         self.failures: dict[str, deque[ApplicationError]] = defaultdict(deque)
         self.watching = asyncio.Event()
         self.starting = asyncio.Event()
@@ -59,7 +60,7 @@ class FakeWorld:
         await self._may_hang("current")
         return CurrentTraffic(split=self.split)
 
-    async def apply(self, asked: SetTraffic) -> Done:
+    async def apply(self, asked: SetTraffic) -> TrafficSet:
         self.applied.append(asked)
         shares = " ".join(f"{version}={share:g}" for version, share in asked.split.weights().items())
         self._may_fail(f"traffic {shares}")
@@ -68,7 +69,7 @@ class FakeWorld:
         self.split = asked.split
         self.backends = {backend.version: backend.addresses for backend in asked.backends}
         self.effects.append(f"traffic {shares}")
-        return Done()
+        return TrafficSet(lapsed_before=self.lapsed_before.pop(f"traffic {shares}", ""))
 
     async def remove(self, asked: RemoveTraffic) -> Done:
         self.split = None
@@ -93,6 +94,7 @@ class FakeWorld:
 
     async def start(self, asked: StartVersion) -> Instances:
         self._may_fail(f"start {asked.version}")
+        await self._may_hang(f"start {asked.spec.instances} of {asked.version}")
         self.effects.append(f"start {asked.version}")
         self.alive[asked.version] = asked.spec.instances
         if "start" in self.endless:
@@ -168,7 +170,7 @@ class Worlds:
         return await self.by_service[asked.ref.service].current(asked)
 
     @activity.defn(name="traffic.apply")
-    async def apply(self, asked: SetTraffic) -> Done:
+    async def apply(self, asked: SetTraffic) -> TrafficSet:
         return await self.by_service[asked.ref.service].apply(asked)
 
     @activity.defn(name="traffic.remove")
