@@ -1,6 +1,6 @@
 """The list of an incident's alerts: each once, whatever number of times it came."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 
 from analysis.incident_changes import noted
@@ -11,6 +11,8 @@ NAMED = 5
 """Titles that one entry of the timeline holds."""
 
 _TITLE_KEPT = 100
+_MOST_RECORDED = 400_000
+"""Bytes: all thousand of any that are not made to be large."""
 
 
 def key_of(alert: Alert) -> str:
@@ -51,6 +53,24 @@ def tracked(state: IncidentState, fired_alerts: Sequence[Alert], now: datetime) 
     if fresh:
         state = noted(state, now, f"fired: {named(fresh)}")
     return noted(state, now, f"fired again: {named(again)}") if again else state
+
+
+def in_order(alerts: Iterable[TrackedAlert]) -> list[TrackedAlert]:
+    """As people read them: what fires first, and of that the newest."""
+    newest_first = sorted(alerts, key=lambda alert: alert.since, reverse=True)
+    return sorted(newest_first, key=lambda alert: not alert.fires)
+
+
+def to_record(state: IncidentState) -> tuple[TrackedAlert, ...]:
+    """As many as a picture has room for."""
+    kept: list[TrackedAlert] = []
+    size = 0
+    for alert in in_order(state.alerts.values()):
+        size += len(alert.model_dump_json().encode())
+        if size > _MOST_RECORDED:
+            break
+        kept.append(alert)
+    return tuple(kept)
 
 
 def _cleared_longest_ago(alerts: Mapping[str, TrackedAlert]) -> Iterator[str]:

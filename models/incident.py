@@ -340,5 +340,6 @@ class IncidentRecord(Payload):
     commander: str = ""
     responders: tuple[str, ...] = ()
     tasks: tuple[Task, ...] = ()
+    alerts: tuple[TrackedAlert, ...] = Field(default=(), description="at its end: what fires first, the newest first")
     timeline: tuple[TimelineEntry, ...] = Field(default=(), description="entries not recorded before")
     notifications: tuple[NotificationRecord, ...] = Field(default=(), description="those not recorded before")

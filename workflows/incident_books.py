@@ -5,6 +5,7 @@ from collections.abc import Callable
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
+    from analysis.incident_list import to_record
     from models.audit import AuditEntry
     from models.incident import IncidentState, NotificationRecord, Phase, TimelineEntry
     from models.record import IncidentPicture, incident_entries
@@ -12,8 +13,9 @@ with workflow.unsafe.imports_passed_through():
 
 
 class IncidentBooks:
-    """Alerts that only add to the count are recorded with the next thing that matters. `recorded` is the last entry
-    that an earlier run has recorded. While `busy` says that more is about to happen it is waited for, for seconds.
+    """Alerts that only add to the count are recorded with the next thing that matters, and the list of them at the end.
+    `recorded` is the last entry that an earlier run has recorded. While `busy` says that more is about to happen it is
+    waited for, for seconds.
     """
 
     def __init__(self, recorded: int = 0, busy: Callable[[], bool] | None = None, *, mended: bool) -> None:
@@ -66,7 +68,8 @@ class IncidentBooks:
         """Hand over the last picture of this run, with all that is not recorded yet."""
         self._take(state)
         self._handed_over, self._brought = len(self._audit), len(self._notifications)
-        await self._books.finish(self._picture(state), f"record the incident {state.ref}")
+        last = self._picture(state).model_copy(update={"alerts": to_record(state)})
+        await self._books.finish(last, f"record the incident {state.ref}")
 
     def _take(self, state: IncidentState) -> None:
         new = tuple(entry for entry in state.timeline if entry.number > self._last)
