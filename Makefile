@@ -2,7 +2,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 SETUP := .venv/.set-up
 
-.PHONY: setup demo test test-full crash check keeper exit-codes footprint pictures record format lock clean bench-rollouts bench-judge bench-equals bench-watches bench-alerts bench-storm alert-crash exposure
+.PHONY: setup programs demo test test-full crash check keeper exit-codes footprint pictures record format lock clean bench-rollouts bench-judge bench-equals bench-watches bench-alerts bench-storm alert-crash exposure
 
 setup: $(SETUP)
 
@@ -18,20 +18,24 @@ $(SETUP): requirements-dev.lock pyproject.toml
 demo: setup
 	@$(BIN)/python -m examples.demo
 
+# What tests stand on is obtained before them, once: a build of minutes has no place in a test's time.
+programs: setup
+	@$(BIN)/python -m tests.programs
+
 # Two at a time: the tests mostly wait for real programs, and the machines have two cores.
-test: setup
+test: programs
 	$(BIN)/pytest -n $${HOLDFAST_TEST_JOBS:-2} --dist worksteal -m "not full"
 
 # The image, and the cases of each fault that `test` leaves out.
-test-full: setup
+test-full: programs
 	$(BIN)/pytest -n $${HOLDFAST_TEST_JOBS:-2} --dist worksteal -m full
 
 # Every death of the matrix, of which `test` runs some.
-crash: setup
+crash: programs
 	HOLDFAST_CRASH=full $(BIN)/pytest tests/crash -n $${HOLDFAST_TEST_JOBS:-2} --dist worksteal
 
 # 10,000 alerts while gateway, workers and Temporal are killed every five seconds in turn: is any of them lost?
-alert-crash: setup
+alert-crash: programs
 	HOLDFAST_CRASH=full $(BIN)/pytest tests/crash/test_alerts.py
 
 check: setup

@@ -78,6 +78,7 @@ class CanaryWatch:
             findings=verdict.findings,
             queries=queries,
             ticks=self.progress.ticks + 1,
+            gap=timedelta(),
             problem=None,
         )
         if before is not None:
@@ -88,14 +89,15 @@ class CanaryWatch:
         """Account for a reading that failed."""
         self._update(
             blind=self.progress.blind + elapsed,
+            gap=self.progress.gap + elapsed,
             uncompared=self.progress.uncompared + elapsed,
             ticks=self.progress.ticks + 1,
             problem=problem,
         )
         self._sample(at, elapsed, None, None)
-        return self._crashed() or self._give_up(
-            f"no metrics for {self.progress.blind.total_seconds():.0f} s: {problem}"
-        )
+        gap, overtime = self.progress.gap.total_seconds(), self._overtime.total_seconds()
+        late = f", after {overtime:.0f} s more than its time" if overtime else ""
+        return self._crashed() or self._give_up(f"no metrics for {gap:.0f} s{late}: {problem}")
 
     def _queried(self, measured: Mapping[str, Measured]) -> dict[str, QueryState]:
         states, rules = self.progress.queries, self._watch.judge.queries
@@ -183,13 +185,16 @@ class CanaryWatch:
         return self._concluded(Outcome.UNHEALTHY, reason) if reason else None
 
     def _give_up(self, reason: str) -> Verdict | None:
-        bake = self._watch.bake
-        if bake is None:
-            return None
-        overtime = max(timedelta(), self.progress.watched - bake) + self.progress.blind
-        if overtime < self._watch.judge.patience:
+        """Readings missed now and then cost no patience: only the gap that lasts yet, and what comes after the bake."""
+        if self._watch.bake is None or self._overtime + self.progress.gap < self._watch.judge.patience:
             return None
         return self._concluded(Outcome.INCONCLUSIVE, reason)
+
+    @property
+    def _overtime(self) -> timedelta:
+        """How much longer than its bake it was watched."""
+        bake, watched = self._watch.bake, self.progress.watched
+        return timedelta() if bake is None else max(timedelta(), watched - bake)
 
     def _concluded(self, outcome: Outcome, reason: str) -> Verdict:
         total = self.progress.total

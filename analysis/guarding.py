@@ -39,6 +39,7 @@ MAY_NOT_OVERLAP: dict[tuple[LeaseKind, LeaseKind], str] = {
 
 DECISIONS_KEPT = 100
 RESTARTS_KEPT = 100
+RELEASES_KEPT = 100
 
 
 @dataclass(frozen=True)
@@ -167,9 +168,18 @@ def answered(state: GuardState, asked: str, request: Acquire, answer: Grant | Re
     return noted(state, asked, f"granted {what}{in_spite}", now, answer)
 
 
+def was_released(state: GuardState, asked: str) -> bool:
+    """Whether this very message gave a lease back before. One that comes late must not end the holder's next lease."""
+    return asked in state.releases
+
+
 def released(state: GuardState, asked: str, release: Release, now: datetime) -> GuardState:
-    """The state after a lease was given back; after a rollback the version cools down. Unchanged if it is not held."""
+    """The state after a lease was given back; after a rollback the version cools down.
+
+    If it is not held, nothing but the message is remembered: the same holder may be granted it later.
+    """
     lease = lease_of(state, release.holder, release.kind)
+    state = state.model_copy(update={"releases": (*state.releases, asked)[-RELEASES_KEPT:]})
     if lease is None:
         return state
     cooldowns = tuple(cooldown for cooldown in state.cooldowns if now < cooldown.until)

@@ -94,6 +94,8 @@ def not_known(rule: QueryRule, state: QueryState) -> str | None:
         return f"{rule.name} could not be measured {state.consecutive_errors} times in a row: {state.problem}"
     if state.measured == 0:
         return f"{rule.name} found no number yet" + (f": {state.problem}" if state.problem else "")
+    if state.last is None:
+        return f"{rule.name} finds no number any more" + (f": {state.problem}" if state.problem else "")
     return None
 
 

@@ -163,4 +163,5 @@ class GuardState(Payload):
     restarts: tuple[datetime, ...] = Field(default=(), description="when the restart budget was spent, latest last")
     freeze: Freeze | None = None
     decisions: tuple[Decision, ...] = Field(default=(), description="the latest last")
+    releases: tuple[str, ...] = Field(default=(), description="ids of the messages that gave back, the latest last")
     updates_per_run: int = Field(default=1500, description="then it continues as new; Temporal allows 2,000")

@@ -237,7 +237,8 @@ class JudgeSpec(Written):
     )
     patience: Duration = Field(
         default=timedelta(minutes=5),
-        description="how long beyond a step's bake to wait for requests, or proof, before asking a person",
+        description="how long beyond a step's bake to wait for requests, or proof, before asking a person; "
+        "also, how long in a row metrics may be away",
     )
     rules: tuple[Rule, ...] = Field(
         default=(ErrorRateRule(metric="error_rate", at_most=5.0),),

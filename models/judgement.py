@@ -91,6 +91,7 @@ class WatchProgress(Payload):
 
     watched: Duration = Field(default=timedelta(0), description="time seen with metrics")
     blind: Duration = Field(default=timedelta(0), description="time without")
+    gap: Duration = Field(default=timedelta(0), description="time without since the last reading")
     last: MetricSnapshot | None = None
     total: Counters = Counters()
     candidate: VersionHealth = VersionHealth()

@@ -119,6 +119,11 @@ class Phase(StrEnum):
         return self in {Phase.PROMOTED, Phase.ROLLED_BACK, Phase.FAILED, Phase.UNCHANGED}
 
     @property
+    def passing(self) -> bool:
+        """Gone in a moment, so that showing it is not worth an event: whoever searches finds the phase before it."""
+        return self is Phase.PROMOTING
+
+    @property
     def settled(self) -> bool:
         """Who serves is decided and done, though the old version's instances may be kept for a while."""
         return self.final or self is Phase.KEEPING

@@ -3,6 +3,7 @@
 import asyncio
 import errno
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -33,6 +34,9 @@ Result = TypeVar("Result")
 
 _TRIES_FOR_A_PORT = 4
 _OUR_OWN_SETTINGS = ("HOLDFAST_", "SENTRY_")
+_OUR_COLLECTORS_KEYS = re.compile(r"OTEL_EXPORTER_OTLP_(\w+_)?HEADERS")
+"""Secrets. What else begins so is none, and says to services on this host, too, where traces go."""
+
 _WRONG_COMMAND = (errno.ENOENT, errno.EACCES, errno.ENOTDIR, errno.ENOEXEC, errno.ELOOP, errno.ENAMETOOLONG)
 """What the system says of a command that the same call would never start; of anything else it may think better."""
 
@@ -197,7 +201,7 @@ class ProcessDeployer:
 
     def _environment(self, folder: VersionFolder, record: InstanceRecord, spec: ProcessDeployment) -> dict[str, str]:
         """The worker's own environment without its settings, then the catalog's, then the mark."""
-        inherited = {name: value for name, value in os.environ.items() if not name.startswith(_OUR_OWN_SETTINGS)}
+        inherited = {name: value for name, value in os.environ.items() if not _is_ours(name)}
         added = {name: self._secrets(value).get_secret_value() for name, value in spec.env.items()}
         return {**inherited, **added, MARK: folder.mark(record)}
 
@@ -302,6 +306,10 @@ async def _to_its_end(work: Callable[Parameters, Result], *args: Parameters.args
             with suppress(asyncio.CancelledError):
                 await asyncio.wait([task])
         raise
+
+
+def _is_ours(variable: str) -> bool:
+    return variable.startswith(_OUR_OWN_SETTINGS) or _OUR_COLLECTORS_KEYS.fullmatch(variable) is not None
 
 
 def _grace(spec: ProcessDeployment | None) -> float:

@@ -2,6 +2,7 @@
 
 Each process holds a file of its own, locked for as long as it appends to it. Who ships takes the files that nobody
 holds: its own earlier ones, and those of processes that died. An entry that is shipped twice is there once, by its key.
+A line that cannot be read is kept aside, for people: nothing of the audit log is thrown away unread.
 """
 
 import asyncio
@@ -20,6 +21,7 @@ from models.audit import AuditEntry
 from models.record import ToRecord
 from records.errors import RecordsError
 from records.roles import Recorder
+from records.spool_files import RefusedLast, write_whole
 
 FOLDER = "audit"
 """In the home folder."""
@@ -31,6 +33,9 @@ EVERY = timedelta(seconds=2)
 LONGEST_PAUSE = timedelta(seconds=30)
 BATCH = 200
 """Entries in one transaction."""
+
+ASIDE = ".unreadable"
+"""What the name of a file ends with that has such lines of an audit file as could not be read."""
 
 logger = logging.getLogger(__name__)
 
@@ -50,7 +55,7 @@ class AuditSpool:
         """Keep it on this host. Never raises: what cannot be kept stands in the log."""
         line = entry.model_dump_json() + "\n"
         try:
-            os.write(self._current(), line.encode())
+            write_whole(self._current(), line.encode())
             self._said = False
         except OSError as error:
             if not self._said:
@@ -83,13 +88,11 @@ class AuditSpool:
 
 async def ship_audit(spool: AuditSpool, opened: Callable[[], Awaitable[Recorder]], every: timedelta = EVERY) -> None:
     """Bring entries to the records, for ever. `opened` is called once there is something to ship."""
-    pause, recorder = every, None
+    shipment, pause = _Shipment(spool, opened), every
     while True:
         spool.turn()
         try:
-            for path in await asyncio.to_thread(spool.files):
-                recorder = recorder or await opened()
-                await _ship_one(path, recorder)
+            await shipment.round()
         except (RecordsError, OSError) as error:
             if pause == every:
                 logger.warning("Audit entries wait in their files: %s", error)
@@ -103,19 +106,36 @@ async def ship_audit(spool: AuditSpool, opened: Callable[[], Awaitable[Recorder]
 async def ship_what_is_left(spool: AuditSpool, opened: Callable[[], Awaitable[Recorder]]) -> None:
     """Raises RecordsError and OSError; what is left then is shipped by whoever comes next."""
     spool.turn()
-    recorder = None
-    for path in spool.files():
-        recorder = recorder or await opened()
-        await _ship_one(path, recorder)
+    await _Shipment(spool, opened).round()
+
+
+class _Shipment:
+    def __init__(self, spool: AuditSpool, opened: Callable[[], Awaitable[Recorder]]) -> None:
+        self._spool = spool
+        self._opened = opened
+        self._recorder: Recorder | None = None
+        self._refused = RefusedLast()
+
+    async def round(self) -> None:
+        """Ship every file once. A file that is refused is tried last in the next round."""
+        for path in self._refused.order(await asyncio.to_thread(self._spool.files)):
+            self._recorder = self._recorder or await self._opened()
+            try:
+                await _ship_one(path, self._recorder)
+            except (RecordsError, OSError):
+                self._refused.refuse(path)
+                raise
 
 
 async def _ship_one(path: Path, recorder: Recorder) -> None:
     with _unheld(path) as mine:
         if not mine:
             return
-        entries = await asyncio.to_thread(lambda: tuple(_entries(path)))
+        entries, unreadable = await asyncio.to_thread(_parsed, path)
         for first in range(0, len(entries), BATCH):
             await recorder.write(ToRecord(audit=entries[first : first + BATCH]))
+        if unreadable:
+            await asyncio.to_thread(_keep_aside, path, unreadable)
         await asyncio.to_thread(path.unlink, missing_ok=True)
 
 
@@ -138,13 +158,24 @@ def _unheld(path: Path) -> Iterator[bool]:
         os.close(number)
 
 
-def _entries(path: Path) -> Iterator[AuditEntry]:
-    """Those that can be read. The last one may be half, where its writer was killed."""
+def _parsed(path: Path) -> tuple[tuple[AuditEntry, ...], tuple[bytes, ...]]:
+    """The entries, and the lines that are none. The last one may be half, where its writer was killed."""
+    entries: list[AuditEntry] = []
+    unreadable: list[bytes] = []
     for line in path.read_bytes().splitlines():
         try:
-            yield AuditEntry.model_validate_json(line)
+            entries.append(AuditEntry.model_validate_json(line))
         except ValidationError as error:
+            unreadable.append(line)
             logger.warning("An audit entry in %s cannot be read: %s", path.name, error.errors()[0]["msg"])
+    return tuple(entries), tuple(unreadable)
+
+
+def _keep_aside(path: Path, lines: tuple[bytes, ...]) -> None:
+    """Raises OSError; then the file stays as it is, to be shipped again."""
+    aside = path.with_suffix(ASIDE)
+    aside.write_bytes(b"".join(line + b"\n" for line in lines))
+    logger.error("%d audit entries that cannot be read are kept in %s; look at them and remove it", len(lines), aside)
 
 
 def _size_of(spool: AuditSpool) -> int:

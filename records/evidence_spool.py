@@ -12,7 +12,6 @@ import hashlib
 import logging
 import os
 import uuid
-from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -26,6 +25,7 @@ from models.base import Payload
 from models.evidence_trail import RolloutKey, TrailSample
 from models.quantities import format_duration
 from records.errors import RecordsError
+from records.spool_files import RefusedLast, write_whole
 
 FOLDER = "evidence"
 """In the home folder."""
@@ -96,7 +96,7 @@ class EvidenceSpool:
             path = self._folder / f"{digest}-{self._mine}-{self._turn}.jsonl"
             with _locked(path, os.O_CREAT) as handle:
                 if handle is not None:
-                    _write_whole(handle, data)
+                    write_whole(handle.number, data)
                     return
             self._turn += 1  # who removes the old one must not be waited for: it may have been stopped just there
         raise BlockingIOError(f"three new files in {self._folder} were locked by others")
@@ -143,17 +143,15 @@ class _Shipment:
         self._spool = spool
         self._opened = opened
         self._store: SampleStore | None = None
-        self._refused: Counter[Path] = Counter()
+        self._refused = RefusedLast()
 
     async def round(self) -> None:
         """Ship every file once. A file that is refused is tried last in the next round."""
-        files = await asyncio.to_thread(self._spool.files)
-        self._refused = Counter({path: self._refused[path] for path in files if self._refused[path]})
-        for path in sorted(files, key=self._refused.__getitem__):
+        for path in self._refused.order(await asyncio.to_thread(self._spool.files)):
             try:
                 await self._one(path)
             except (RecordsError, OSError):
-                self._refused[path] += 1
+                self._refused.refuse(path)
                 raise
 
     async def _one(self, path: Path) -> None:
@@ -188,18 +186,6 @@ def _locked(path: Path, flags: int = 0) -> Iterator[_Handle | None]:
         yield _Handle(number) if os.fstat(number).st_nlink else None
     finally:
         os.close(number)
-
-
-def _write_whole(handle: _Handle, data: bytes) -> None:
-    """Append all of it, or, where the disk has no room for all, nothing."""
-    before = handle.size
-    rest = memoryview(data)
-    try:
-        while rest:
-            rest = rest[os.write(handle.number, rest) :]
-    except OSError:
-        os.ftruncate(handle.number, before)
-        raise
 
 
 def _read(path: Path) -> bytes:

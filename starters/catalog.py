@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 from ruamel.yaml import YAML
 
+from analysis.afterwards import unwatched
 from models.catalog import Catalog, catalog_schema
 from runtime.catalog_file import CatalogError, load_catalog
 from runtime.settings import load_settings
@@ -22,7 +23,7 @@ app = typer.Typer(help="Check, describe and show the catalog.", no_args_is_help=
 
 @app.command()
 def check(catalog: CatalogOption = None, as_json: JsonOption = False) -> None:
-    """Check the catalog and name every mistake in it at once; exit code 2 if there is one."""
+    """Check the catalog and name every mistake in it at once; exit code 2 if there is one. A note is no mistake."""
     path = _path(catalog)
     try:
         found = load_catalog(path)
@@ -32,11 +33,14 @@ def check(catalog: CatalogOption = None, as_json: JsonOption = False) -> None:
         else:
             typer.echo(str(error), err=True)
         raise typer.Exit(Exit.BAD_INPUT) from error
+    notes = [f"{name}: {note}" for name, service in found.services.items() if (note := unwatched(service))]
     if as_json:
-        print_json({"ok": True, "problems": []})
+        print_json({"ok": True, "problems": [], "notes": notes})
     else:
         count = len(found.services)
         typer.echo(f"{path}: {count} {'service' if count == 1 else 'services'}, no mistakes")
+        for note in notes:
+            typer.echo(note)
 
 
 @app.command()

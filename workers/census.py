@@ -45,7 +45,7 @@ async def _for_ever(count: Callable[[], Awaitable[None]], every: timedelta) -> N
 
 async def _count(client: Client, gauge: MetricGauge) -> None:
     for phase in Phase:
-        if not phase.final:
+        if not phase.final and not phase.passing:
             counted = await _number(client, ROLLOUT_WORKFLOW, f"{SearchAttribute.PHASE} = '{phase}'")
             gauge.set(counted, {"phase": str(phase), "namespace": client.namespace})
 

@@ -39,7 +39,7 @@ class Journal:
 
     def enter(self, phase: Phase, question: str | None = None) -> None:
         """Go over to a phase, saying what is asked of a person if anything is."""
-        if phase is not self.state.phase and not (phase is Phase.PROMOTING and is_brief()):  # gone in a moment
+        if phase is not self.state.phase and not (phase.passing and is_brief()):
             workflow.upsert_search_attributes([PHASE.value_set(phase)])
         self.update(phase=phase, question=question)
 

@@ -8,7 +8,17 @@ from temporalio.exceptions import ApplicationError
 with workflow.unsafe.imports_passed_through():
     from activities.guards import GuardActivities
     from analysis.guard_view import details_markdown, freeze_line
-    from analysis.guarding import AskIfAlive, answered, decide, known_answer, lease_line, noted, released, voided
+    from analysis.guarding import (
+        AskIfAlive,
+        answered,
+        decide,
+        known_answer,
+        lease_line,
+        noted,
+        released,
+        voided,
+        was_released,
+    )
     from models.audit import AuditEntry, Verb
     from models.deployment import Done
     from models.guard import Acquire, Freeze, Grant, GuardState, Holder, Refusal, Release, Unfreeze
@@ -19,6 +29,9 @@ with workflow.unsafe.imports_passed_through():
     from workflows.interruption import undisturbed
     from workflows.policies import LOOK_AT_TEMPORAL
     from workflows.recording import hand_over
+
+RELEASED_ONCE = "released-once"
+"""Where a release that came again was heard before, it was carried out again, and may have let somebody in since."""
 
 
 @workflow.defn(name=GUARD_WORKFLOW)
@@ -72,7 +85,8 @@ class ServiceGuard:
     async def release(self, release: Release) -> Done:
         asked = self._take()
         async with self._lock:
-            self._become(released(self._state, asked, release, workflow.now()))
+            if not (was_released(self._state, asked) and workflow.patched(RELEASED_ONCE)):
+                self._become(released(self._state, asked, release, workflow.now()))
         return Done()
 
     @workflow.update(name=GuardUpdate.FREEZE)

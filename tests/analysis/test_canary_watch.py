@@ -100,6 +100,53 @@ def test_metrics_that_never_come_are_inconclusive_never_healthy_or_unhealthy() -
     assert "no answer" in verdicts[9].reason
 
 
+def test_readings_that_are_missed_now_and_then_are_no_reason_to_ask_a_person() -> None:
+    clock = Clock(a_watch(bake=200))
+    verdicts = [
+        clock.tick() if second % 3 else clock.canary.missed("no answer", at=WHEN, elapsed=TICK)
+        for second in range(1, 301)
+    ]
+
+    assert clock.canary.progress.blind == 100 * TICK, "ten times what it is patient for"
+    assert verdicts[:298] == [None] * 298
+    assert verdicts[298] is not None
+    assert verdicts[298].outcome is Outcome.HEALTHY
+
+
+def test_a_gap_goes_on_at_the_worker_that_takes_over_and_is_told_for_what_it_was() -> None:
+    first = Clock(a_watch(bake=60))
+    for _ in range(8):
+        first.canary.missed("no answer", at=WHEN, elapsed=TICK)
+    first.tick()
+    for _ in range(4):
+        first.canary.missed("no answer", at=WHEN, elapsed=TICK)
+    carried = WatchProgress.model_validate_json(first.canary.progress.model_dump_json())
+    second = Clock(a_watch(bake=60), carried)
+    verdicts = [second.canary.missed("no answer", at=WHEN, elapsed=TICK) for _ in range(6)]
+
+    assert verdicts[:5] == [None] * 5
+    assert verdicts[5] is not None
+    assert verdicts[5].reason == "no metrics for 10 s: no answer"
+
+
+@pytest.mark.parametrize("bake", [0, 5])
+def test_a_gap_after_the_bake_adds_to_the_time_beyond_it(bake: int) -> None:
+    clock = Clock(a_watch(bake=bake))
+    assert [clock.tick(requests=1) for _ in range(bake + 7)] == [None] * (bake + 7)
+    verdicts = [clock.canary.missed("no answer", at=WHEN, elapsed=TICK) for _ in range(3)]
+
+    assert verdicts[:2] == [None] * 2
+    assert verdicts[2] is not None
+    assert verdicts[2].reason == "no metrics for 3 s, after 7 s more than its time: no answer"
+
+
+def test_progress_of_an_older_worker_has_no_gap_yet() -> None:
+    older = WatchProgress(blind=timedelta(hours=1)).model_dump(mode="json", exclude={"gap"})
+    clock = Clock(a_watch(bake=60), WatchProgress.model_validate(older))
+
+    assert [clock.canary.missed("no answer", at=WHEN, elapsed=TICK) for _ in range(9)] == [None] * 9
+
+
 def test_counters_that_begin_anew_are_not_taken_for_a_change_of_health() -> None:
     clock = Clock(a_watch(bake=8), requests=5000)
     for _ in range(4):

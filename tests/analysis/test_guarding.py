@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from analysis.guarding import (
     DECISIONS_KEPT,
     MAY_NOT_OVERLAP,
+    RELEASES_KEPT,
     AskIfAlive,
     answered,
     decide,
@@ -20,6 +21,7 @@ from analysis.guarding import (
     overlap,
     released,
     voided,
+    was_released,
 )
 from models.freezes import FreezeWindow
 from models.guard import (
@@ -159,8 +161,18 @@ def test_the_longest_of_several_freezes_is_named() -> None:
 def test_releasing_what_is_not_held_changes_nothing() -> None:
     state = granted(EMPTY, an_acquire(holder=ADA))
 
-    assert given_back(state, an_acquire(holder=BOB)) is state
-    assert given_back(state, an_acquire(kind=CHAOS, holder=ADA)) is state
+    for other in (an_acquire(holder=BOB), an_acquire(kind=CHAOS, holder=ADA)):
+        assert given_back(state, other).model_copy(update={"releases": ()}) == state
+
+
+def test_a_message_that_gave_back_is_known_for_a_long_time_also_when_nothing_was_held() -> None:
+    held, state = an_acquire(holder=ADA), granted(EMPTY, an_acquire(holder=ADA))
+    for nth in range(RELEASES_KEPT + 5):
+        state = given_back(state, held, now=WHEN + nth * MINUTE)
+
+    assert len(state.releases) == RELEASES_KEPT
+    assert not was_released(state, f"release {WHEN + 4 * MINUTE}")
+    assert was_released(state, f"release {WHEN + 5 * MINUTE}")
 
 
 def test_old_decisions_are_forgotten_and_new_ones_known_by_their_message() -> None:

@@ -75,7 +75,7 @@ def test_measurements_that_cannot_be_made_are_no_verdict_once_there_are_too_many
         "queue could not be measured 5 times in a row: nobody answers",
     )
     assert judged(rule, 1, *[LOST] * 5, 1)[0] is Outcome.HEALTHY
-    assert judged(rule, 1, *[LOST] * 3, None, *[LOST] * 3)[0] is Outcome.HEALTHY
+    assert judged(rule, 1, *[LOST] * 3, 1, *[LOST] * 3)[0] is Outcome.HEALTHY
 
 
 def test_a_breach_is_one_whatever_cannot_be_measured_since() -> None:
@@ -85,7 +85,10 @@ def test_a_breach_is_one_whatever_cannot_be_measured_since() -> None:
 @pytest.mark.parametrize("seen", [None, math.nan, math.inf, -math.inf])
 def test_no_number_is_neither_good_nor_bad(seen: float | None) -> None:
     assert judged(a_rule(), seen, seen) == (Outcome.INCONCLUSIVE, "queue found no number yet")
-    assert judged(a_rule(), 1, seen)[0] is Outcome.HEALTHY
+    assert judged(a_rule(), 1, seen) == (Outcome.INCONCLUSIVE, "queue finds no number any more")
+    assert judged(a_rule(), 1, seen, LOST)[0] is Outcome.INCONCLUSIVE
+    assert judged(a_rule(), 1, seen, 1)[0] is Outcome.HEALTHY
+    assert judged(a_rule(), 11, seen)[0] is Outcome.UNHEALTHY
     assert finding(a_rule(), after(a_rule(), 1, seen)).observed is None
 
 
@@ -114,7 +117,9 @@ def test_errors_are_still_judged_while_a_query_is_not_answered() -> None:
     st.integers(0, 5),
     st.floats(allow_nan=False, allow_infinity=False),
 )
-def test_whatever_is_measured_is_counted(seen: list[Seen], failures: int, errors: int, at_most: float) -> None:
+def test_whatever_is_measured_is_counted_and_none_is_held_without_a_number(
+    seen: list[Seen], failures: int, errors: int, at_most: float
+) -> None:
     rule = a_rule(failure_limit=failures, consecutive_error_limit=errors, at_most=at_most)
     state = after(rule, *seen)
     failed = [each for each in seen if isinstance(each, float) and math.isfinite(each) and each > at_most]
@@ -122,4 +127,8 @@ def test_whatever_is_measured_is_counted(seen: list[Seen], failures: int, errors
     assert state.failures == len(failed)
     assert finding(rule, state).breached == (len(failed) > failures)
     assert QueryState.model_validate_json(state.model_dump_json()) == state
-    assert not_known(rule, state) or state.measured
+
+    answers = [each for each in seen if not isinstance(each, Exception)]
+    has_a_number = bool(answers) and answers[-1] is not None and math.isfinite(answers[-1])
+    assert has_a_number or not_known(rule, state)
+    assert judged(rule, *seen)[0] is not Outcome.HEALTHY or (has_a_number and len(failed) <= failures)

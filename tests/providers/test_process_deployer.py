@@ -327,6 +327,21 @@ async def test_secrets_reach_the_instance_and_no_file(stage: Stage, monkeypatch:
     assert not any(SECRET in path.read_text() for path in files)
 
 
+@pytest.mark.parametrize("name", ["OTEL_EXPORTER_OTLP_HEADERS", "OTEL_EXPORTER_OTLP_TRACES_HEADERS"])
+async def test_the_key_of_our_collector_stays_with_us_unless_the_catalog_gives_one(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setenv(name, "key=kept to ourselves")
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:4318")
+    (without,) = await stage.deployer.start(SHOP, "v1", stage.spec(instances=1), quiet)
+    spec = stage.spec(instances=1).model_copy(update={"env": {name: "key=the service's"}})
+    (given,) = await stage.deployer.start(SHOP, "v2", spec, quiet)
+
+    assert seen(without, name) == ""
+    assert seen(without, "OTEL_EXPORTER_OTLP_ENDPOINT") == "http://127.0.0.1:4318"
+    assert seen(given, name) == "key=the service's"
+
+
 def seen(instance: Instance, name: str) -> str:
     return httpx.get(f"http://{instance.address}/env/{name}", trust_env=False).text
 

@@ -8,6 +8,8 @@ from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 
+import pytest
+
 from models.audit import AuditEntry
 from models.ids import ServiceRef
 from models.record import ToRecord
@@ -16,6 +18,7 @@ from records.errors import RecordsError
 from records.roles import Recorder
 from records.store import RecordStore
 from tests.factories import WHEN
+from tests.small_disk import fill, small_disk
 
 QUICKLY = timedelta(milliseconds=20)
 
@@ -84,6 +87,49 @@ async def test_what_a_killed_process_kept_is_shipped_by_the_next(tmp_path: Path)
     async with RecordStore(None, tmp_path) as store:
         await shipped(AuditSpool(tmp_path / "audit"), store)
         assert len(await store.audit(None, 100)) == 10
+    (aside,) = (tmp_path / "audit").iterdir()
+    assert aside.name == f"{left.stem}.unreadable"
+    assert aside.read_bytes() == b'{"key": "half\n', "what cannot be read is for people to look at"
+
+
+async def test_a_full_disk_costs_the_entries_that_do_not_fit_and_says_them(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    long = an_entry("long").model_copy(update={"note": "x" * 10_000})
+    with small_disk(tmp_path / "disk", "256k") as disk:
+        spool = AuditSpool(disk / "audit")
+        spool.add(an_entry("before"))
+        filling = fill(disk)
+        spool.add(long)
+        filling.unlink()
+        spool.add(an_entry("after"))
+        async with RecordStore(None, tmp_path) as store:
+            await shipped(spool, store)
+            assert {entry.key for entry in await store.audit(None, 100)} == {"before", "after"}
+        assert list((disk / "audit").iterdir()) == []
+    assert caplog.text.count("No space left on device") == 1
+    assert long.model_dump_json() in caplog.text
+
+
+async def test_a_file_that_the_database_refuses_keeps_no_other_back(tmp_path: Path) -> None:
+    class Picky:
+        def __init__(self) -> None:
+            self.kept: list[str] = []
+
+        async def write(self, entries: ToRecord) -> None:
+            keys = [entry.key for entry in entries.audit]
+            if "bad" in keys:
+                raise RecordsError("not this one", retryable=False)
+            self.kept += keys
+
+    spool, store = AuditSpool(tmp_path / "audit"), Picky()
+    for key in ("bad", "good", "better"):
+        spool.add(an_entry(key))
+        spool.turn()
+    await shipped(spool, store, within=0.5)
+
+    assert store.kept == ["good", "better"]
+    assert len(spool.files()) == 1
 
 
 async def test_the_file_of_a_living_process_is_left_to_it(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from tests.factories import (
     a_rolling_service,
     a_service,
     a_step,
+    an_acquire,
     beside_a_baseline,
     compared,
     healthy,
@@ -107,10 +108,12 @@ def _refused_undo(world: FakeWorld) -> None:
 
 
 class GuardScenario:
-    """What workflows and people say to a guard; the run that heard the first of it is kept."""
+    """What workflows and people say to a guard; the run that heard the first of it is kept, or the last of it."""
 
-    def __init__(self, script: Callable[[GuardedService], Awaitable[object]], *, updates_per_run: int = 1500) -> None:
-        self._script, self._updates_per_run = script, updates_per_run
+    def __init__(
+        self, script: Callable[[GuardedService], Awaitable[object]], *, updates_per_run: int = 1500, last: bool = False
+    ) -> None:
+        self._script, self._updates_per_run, self._last = script, updates_per_run, last
 
     async def play(self, bench: Bench) -> WorkflowHandle[ServiceGuard, None]:
         shop = GuardedService(bench.client)
@@ -118,7 +121,8 @@ class GuardScenario:
         first = (await shop.guard.describe()).run_id
         async with holders(bench.client):
             await self._script(shop)
-        return bench.client.get_workflow_handle_for(ServiceGuard.run, shop.guard.id, run_id=first)
+        kept = (await shop.guard.describe()).run_id if self._last else first
+        return bench.client.get_workflow_handle_for(ServiceGuard.run, shop.guard.id, run_id=kept)
 
 
 async def _leases(shop: GuardedService) -> None:
@@ -142,6 +146,16 @@ async def _freezes(shop: GuardedService) -> None:
 async def _a_full_run(shop: GuardedService) -> None:
     for version in ("v2", "v3"):
         await shop.took(LeaseOutcome.PROMOTED, version=version)
+
+
+async def _a_release_comes_again(shop: GuardedService) -> None:
+    request = an_acquire(shop.ref, holder=await shop.idle_holder())
+    await shop.send(request, "first")
+    await shop.release(request, message_id="given back")
+    await shop.send(request, "second")
+    await shop.in_a_new_run()
+    await shop.release(request, message_id="given back")
+    await shop.send(an_acquire(shop.ref, LeaseKind.CHAOS, holder=await shop.idle_holder()), "another's")
 
 
 def _three(world: FakeWorld) -> None:
@@ -377,6 +391,7 @@ SCENARIOS: dict[str, Scenario | GuardScenario | IncidentScenario | RulesScenario
     "guard-leases": GuardScenario(_leases),
     "guard-freezes": GuardScenario(_freezes),
     "guard-full-run": GuardScenario(_a_full_run, updates_per_run=3),
+    "guard-release-again": GuardScenario(_a_release_comes_again, updates_per_run=3, last=True),
     "incident-escalated": IncidentScenario(_escalates_and_is_acknowledged),
     "incident-talked-about": IncidentScenario(_is_talked_about),
     "incident-merged": IncidentScenario(_is_merged_and_split),

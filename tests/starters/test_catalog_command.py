@@ -45,6 +45,19 @@ def test_check_counts_services() -> None:
     assert run("check").stdout == f"{path}: 2 services, no mistakes\n"
 
 
+def test_check_notes_that_nothing_watches_where_the_old_version_is_kept_and_nothing_is_compared() -> None:
+    text = EXAMPLE.read_text(encoding="utf-8")
+    kept = text.replace("strategy: canary\n", "strategy: canary\n      scale_down_delay: 1h\n")
+    blind = kept.replace("proof: false", "enabled: false")
+    path = catalog_here(kept)
+    assert run("check").stdout == f"{path}: 1 service, no mistakes\n"
+    catalog_here(blind)
+    result = run("check")
+    assert result.exit_code == 0
+    assert "shop: scale_down_delay keeps the old version, but nothing watches the new one" in result.stdout
+    assert len(json.loads(run("check", "--json").stdout)["notes"]) == 1
+
+
 def test_check_names_every_mistake_on_standard_error() -> None:
     catalog_here()
     result = run("check")
@@ -74,7 +87,7 @@ def test_check_names_mistakes_to_programs() -> None:
 
 def test_check_tells_programs_that_all_is_well() -> None:
     result = run("check", "--json", "--catalog", str(EXAMPLE))
-    assert (result.exit_code, json.loads(result.stdout)) == (0, {"ok": True, "problems": []})
+    assert (result.exit_code, json.loads(result.stdout)) == (0, {"ok": True, "problems": [], "notes": []})
 
 
 def test_the_environment_names_the_catalog(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -75,6 +75,15 @@ class GuardedService:
         state = GuardState(ref=self.ref, updates_per_run=updates_per_run)
         await self.client.start_workflow(ServiceGuard.run, state, id=guard_id(self.ref), task_queue=TaskQueue.GUARDS)
 
+    async def in_a_new_run(self) -> None:
+        """Wait until it has continued as new once."""
+
+        async def continued() -> bool:
+            description = await self.guard.describe()
+            return description.run_id != description.raw_info.first_run_id
+
+        await until(continued, "the guard to continue as new")
+
     async def state(self) -> GuardState:
         """Asked again while Temporal says that its worker may be down: tests end workers, and others take over."""
         found: list[GuardState] = []
@@ -138,9 +147,11 @@ class GuardedService:
         answer_type = cast("type[Grant | Refusal]", Grant | Refusal)
         return await self._message(GuardUpdate.ACQUIRE, request, message_id, answer_type)
 
-    async def release(self, request: Acquire) -> None:
-        release = Release(ref=self.ref, kind=request.kind, holder=request.holder, outcome=LeaseOutcome.DONE)
-        await self._message(GuardUpdate.RELEASE, release, uuid.uuid4().hex, Done)
+    async def release(
+        self, request: Acquire, outcome: LeaseOutcome = LeaseOutcome.DONE, message_id: str | None = None
+    ) -> None:
+        release = Release(ref=self.ref, kind=request.kind, holder=request.holder, outcome=outcome)
+        await self._message(GuardUpdate.RELEASE, release, message_id or uuid.uuid4().hex, Done)
 
     async def _message(self, update: GuardUpdate, payload: Payload, message_id: str, answer: type[T]) -> T:
         found: T = await self.client.execute_update_with_start_workflow(

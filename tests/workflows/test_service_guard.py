@@ -203,14 +203,9 @@ async def test_continuing_as_new_forgets_nothing(shop: GuardedService) -> None:
     await shop.begin(updates_per_run=4)
     await shop.took(LeaseOutcome.ROLLED_BACK, version="v2")
     await shop.freeze(note="audit")
-    first = (await shop.guard.describe()).run_id
     before = await shop.state()
     holder = await shop.granted(version="v1", going_back=True)
-
-    async def continued() -> bool:
-        return (await shop.guard.describe()).run_id != first
-
-    await until(continued, "the guard to continue as new")
+    await shop.in_a_new_run()
     after = await shop.state()
     assert (after.cooldowns, after.freeze) == (before.cooldowns, before.freeze)
     assert after.decisions[: len(before.decisions)] == before.decisions
@@ -230,6 +225,28 @@ async def test_the_same_message_twice_is_one_question_across_runs_too(shop: Guar
     assert first == again
     assert isinstance(first, Grant)
     assert (await shop.state()).leases == (), "an answer that is late does not take the lease anew"
+
+
+@pytest.mark.parametrize("held", [True, False], ids=["of a lease", "of nothing"])
+async def test_a_release_that_comes_again_does_not_end_the_lease_of_the_holders_next_run(
+    shop: GuardedService, held: bool
+) -> None:
+    """A rollout that continues as new is the same holder; a worker that was frozen sends again what was answered."""
+    await shop.begin(updates_per_run=1)
+    request = an_acquire(shop.ref, version="v2", holder=await shop.idle_holder())
+    if held:
+        await shop.send(request, "the first run's question")
+    await shop.release(request, LeaseOutcome.ROLLED_BACK, "the first run's release")
+    urgent = request.model_copy(update={"emergency": "the next run goes on"})
+    await shop.send(urgent, "the next run's question")
+    await shop.in_a_new_run()
+    before = await shop.state()
+    await shop.release(request, LeaseOutcome.ROLLED_BACK, "the first run's release")
+
+    assert await shop.state() == before
+    assert [lease.holder for lease in before.leases] == [request.holder]
+    await shop.release(urgent, LeaseOutcome.PROMOTED, "the next run's release")
+    assert (await shop.state()).leases == ()
 
 
 async def test_a_guard_outlives_its_cancellation(shop: GuardedService) -> None:
