@@ -68,7 +68,8 @@ class IncidentBooks:
         """Hand over the last picture of this run, with all that is not recorded yet."""
         self._take(state)
         self._handed_over, self._brought = len(self._audit), len(self._notifications)
-        last = self._picture(state).model_copy(update={"alerts": to_record(state)})
+        alerts = to_record(state) if self._mended else ()  # in one piece, such a picture may be full without them
+        last = self._picture(state).model_copy(update={"alerts": alerts})
         await self._books.finish(last, f"record the incident {state.ref}")
 
     def _take(self, state: IncidentState) -> None:
