@@ -3,35 +3,27 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from analysis.escalation import hastened
 from analysis.flapping import flaps, quiet_at, remembered
-from analysis.incident_changes import noted, resolved, senseless, told_whole, triggered
+from analysis.incident_changes import noted, raised, resolved, resolves_by_itself, senseless, told_whole, triggered
+from analysis.incident_list import NAMED, key_of, named, tracked
+from analysis.incident_requests import heard_already, news_of, remembering
 from models.alert import Alert
-from models.incident import (
-    MOST_TRACKED,
-    REQUESTS_KEPT,
-    AlertSignal,
-    IncidentRequest,
-    IncidentRules,
-    IncidentState,
-    Phase,
-    TrackedAlert,
-)
-from models.severity import Severity
+from models.incident import AlertSignal, IncidentRequest, IncidentRules, IncidentState, Phase
 
 _CHANGES_KEPT = 200
-_NAMED = 5
-_TITLE_KEPT = 100
+_DID_NOT_FIRE = "it did not fire here"
 
 
-def opened(request: IncidentRequest, now: datetime) -> IncidentState:
-    """The first state."""
+def opened(request: IncidentRequest, now: datetime, *, mended: bool = True) -> IncidentState:
+    """The first state. `mended` is false for a run that began before there were mends that change what it did since."""
     state = IncidentState(
         ref=request.ref,
         title=request.title,
         description=request.description,
         links=request.links,
         severity=request.severity,
+        mended=mended,
+        by_hand=mended and bool(request.opened_by),
         opened_at=now,
     )
     if request.begins_pending:
@@ -43,47 +35,60 @@ def opened(request: IncidentRequest, now: datetime) -> IncidentState:
 
 
 def fired(state: IncidentState, rules: IncidentRules, signal: AlertSignal, now: datetime) -> IncidentState:
-    """All alerts of one request fire. The same request again changes nothing."""
-    if _heard(state, signal, "fired") or not signal.alerts:
+    """All alerts of one request fire. The same request again changes nothing while they do."""
+    alerts = news_of(state, signal)
+    if not alerts:
         return state
-    was_firing = state.firing
-    state = _remembering(state, signal, "fired")
-    state = _tracked(state, signal.alerts, now)
+    before, was_firing = state, state.firing
+    state = tracked(remembering(state, signal, "fired"), alerts, now)
     if not was_firing:
         state = state.model_copy(update={"changes": (*state.changes, now)[-_CHANGES_KEPT:]})
-    state = _raised(state, rules, signal.severity, now)
-    match state.phase:
-        case Phase.PENDING:
-            return _perhaps_opened(state, rules, len(signal.alerts), now)
-        case Phase.RESOLVED | Phase.CLOSED:
-            return told_whole(triggered(state, rules, now, f"reopened: {signal.alerts[0].title} fires again"))
-        case Phase.TRIGGERED | Phase.ACKNOWLEDGED:
-            return state
+    state = _waiting(raised(state, rules, signal.severity, now), rules, alerts, now)
+    reopened = before.phase in {Phase.RESOLVED, Phase.CLOSED}
+    is_news = (state.phase.open, state.severity) != (before.phase.open, before.severity)
+    return told_whole(state) if is_news and (state.mended or reopened) else state
 
 
 def cleared(state: IncidentState, rules: IncidentRules, signal: AlertSignal, now: datetime) -> IncidentState:
     """All alerts of one request clear. It resolves once nothing fires any more, unless it flaps or is to be resolved by
     a person.
     """
-    if _heard(state, signal, "cleared") or not signal.alerts:
+    if heard_already(state, signal, "cleared") or not signal.alerts:
         return state
     was_firing = state.firing
-    state = _remembering(state, signal, "cleared")
+    state = remembering(state, signal, "cleared")
     alerts = dict(state.alerts)
     strange: list[str] = []
     for alert in signal.alerts:
-        known = alerts.get(_key(alert))
+        known = alerts.get(key_of(alert))
         if known is None or not known.fires:
             strange.append(alert.title)
         else:
-            alerts[_key(alert)] = known.model_copy(update={"fires": False, "since": now})
+            alerts[key_of(alert)] = known.model_copy(update={"fires": False, "since": now})
     state = state.model_copy(update={"alerts": alerts})
     done = [alert.title for alert in signal.alerts if alert.title not in strange]
     if done:
-        state = noted(state, now, f"cleared: {_named(done)}")
+        state = noted(state, now, f"cleared: {named(done)}")
     if strange:
-        state = senseless(state, now, f"that {_named(strange)} cleared", "it did not fire here")
+        state = with_strange(state, strange, now)
     return turned_quiet(state, rules, now) if was_firing else state
+
+
+def with_strange(state: IncidentState, titles: Sequence[str], now: datetime) -> IncidentState:
+    """These cleared and did not fire here, which is written down by `strange_noted`, once for all that are heard at
+    once: in a storm clears come by the thousand.
+    """
+    if not state.mended:
+        return senseless(state, now, f"that {named(titles)} cleared", _DID_NOT_FIRE)
+    kept = (*state.strange_titles, *titles)[:NAMED]
+    return state.model_copy(update={"strange": state.strange + len(titles), "strange_titles": kept})
+
+
+def strange_noted(state: IncidentState, now: datetime) -> IncidentState:
+    if not state.strange:
+        return state
+    text = f"that {named(state.strange_titles, state.strange)} cleared"
+    return senseless(state.model_copy(update={"strange": 0, "strange_titles": ()}), now, text, _DID_NOT_FIRE)
 
 
 def turned_quiet(state: IncidentState, rules: IncidentRules, now: datetime) -> IncidentState:
@@ -93,13 +98,32 @@ def turned_quiet(state: IncidentState, rules: IncidentRules, now: datetime) -> I
     state = state.model_copy(update={"changes": (*state.changes, now)[-_CHANGES_KEPT:]})
     if not state.phase.open:
         return state
-    if not rules.auto_resolve:
+    if not (resolves_by_itself(state, rules) if state.mended else rules.auto_resolve):
         return noted(state, now, "everything has cleared; it waits for a person to resolve it")
     if flaps(state.changes, rules.flapping, now):
         until = quiet_at(state.changes, rules.flapping)
         when = f" until {until:%Y-%m-%d %H:%M:%S} UTC" if until else ""
         return noted(state, now, f"it flaps ({len(state.changes)} changes); it stays open while that goes on{when}")
     return resolved(state, rules, now, "everything that fired has cleared")
+
+
+def _waiting(state: IncidentState, rules: IncidentRules, alerts: Sequence[Alert], now: datetime) -> IncidentState:
+    """It waits for somebody, or for more alerts, now that these fire."""
+    match state.phase:
+        case Phase.PENDING:
+            return _perhaps_opened(state, rules, len(alerts), now)
+        case Phase.RESOLVED | Phase.CLOSED:
+            if state.mended and state.triggered_at is None:
+                return _perhaps_opened(_pending_again(state, alerts[0], now), rules, len(alerts), now)
+            return triggered(state, rules, now, f"reopened: {alerts[0].title} fires again")
+        case Phase.TRIGGERED | Phase.ACKNOWLEDGED:
+            return state
+
+
+def _pending_again(state: IncidentState, alert: Alert, now: datetime) -> IncidentState:
+    """It ended before it was opened, so it takes as many alerts as ever to page somebody."""
+    changes = {"phase": Phase.PENDING, "resolved_at": None, "resolved_by": "", "closed_at": None}
+    return noted(state.model_copy(update=changes), now, f"pending again: {alert.title} fires")
 
 
 def _perhaps_opened(state: IncidentState, rules: IncidentRules, alerts: int, now: datetime) -> IncidentState:
@@ -110,56 +134,3 @@ def _perhaps_opened(state: IncidentState, rules: IncidentRules, alerts: int, now
     if len(times) < wanted.alerts:
         return state.model_copy(update={"first_alerts": times})
     return triggered(state, rules, now, f"opened as {state.severity}: {len(times)} alerts came, as many as it takes")
-
-
-def _raised(state: IncidentState, rules: IncidentRules, severity: Severity | None, now: datetime) -> IncidentState:
-    if severity is None or severity >= state.severity:
-        return state
-    escalation = state.escalation and hastened(state.escalation, rules, severity)
-    raised = state.model_copy(update={"severity": severity, "escalation": escalation})
-    return noted(raised, now, f"raised from {state.severity} to {severity}")
-
-
-def _tracked(state: IncidentState, fired_alerts: Sequence[Alert], now: datetime) -> IncidentState:
-    alerts, untracked, fresh, again = dict(state.alerts), state.untracked, [], []
-    for alert in fired_alerts:
-        key = _key(alert)
-        known = alerts.get(key)
-        if known:
-            if not known.fires:
-                again.append(alert.title)
-            since = known.since if known.fires else now
-            alerts[key] = known.model_copy(update={"fires": True, "since": since, "count": known.count + 1})
-        elif len(alerts) >= MOST_TRACKED:
-            untracked += 1
-        else:
-            fresh.append(alert.title)
-            alerts[key] = TrackedAlert(title=alert.title[:_TITLE_KEPT], source=alert.source, fires=True, since=now)
-    if untracked and not state.untracked:
-        state = noted(
-            state, now, f"more than {MOST_TRACKED} different alerts: further ones are counted, and a person resolves it"
-        )
-    count = state.count + len(fired_alerts)
-    state = state.model_copy(update={"alerts": alerts, "untracked": untracked, "count": count})
-    if fresh:
-        state = noted(state, now, f"fired: {_named(fresh)}")
-    return noted(state, now, f"fired again: {_named(again)}") if again else state
-
-
-def _named(titles: Sequence[str]) -> str:
-    shown = "; ".join(titles[:_NAMED])
-    return f"{shown}; and {len(titles) - _NAMED} more" if len(titles) > _NAMED else shown
-
-
-def _key(alert: Alert) -> str:
-    return f"{alert.source}:{alert.dedupe_key}"
-
-
-def _heard(state: IncidentState, signal: AlertSignal, what: str) -> bool:
-    return bool(signal.request) and f"{signal.request}/{what}" in state.requests
-
-
-def _remembering(state: IncidentState, signal: AlertSignal, what: str) -> IncidentState:
-    if not signal.request:
-        return state
-    return state.model_copy(update={"requests": (*state.requests, f"{signal.request}/{what}")[-REQUESTS_KEPT:]})

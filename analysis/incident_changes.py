@@ -3,11 +3,12 @@
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
-from analysis.escalation import Due, after, begun
+from analysis.escalation import Due, after, begun, hastened
 from models.ids import incident_id
 from models.incident import IncidentRules, IncidentState, Message, Page, Part, Phase, TimelineEntry
 from models.notification import NotificationKind
 from models.quantities import format_duration
+from models.severity import Severity
 from models.temporal_names import IncidentSignal
 
 LATE = timedelta(seconds=30)
@@ -53,6 +54,25 @@ def triggered(
     return noted(state.model_copy(update=changes), now, text, by)
 
 
+def raised(state: IncidentState, rules: IncidentRules, severity: Severity | None, now: datetime) -> IncidentState:
+    """Graver than before, it has less time until its next level; None and what is no graver change nothing."""
+    if severity is None or severity >= state.severity:
+        return state
+    escalation = state.escalation and hastened(state.escalation, rules, severity)
+    graver = state.model_copy(update={"severity": severity, "escalation": escalation})
+    return noted(graver, now, f"raised from {state.severity} to {severity}")
+
+
+def on_its_own(state: IncidentState, rules: IncidentRules, now: datetime, text: str, by: str = "") -> IncidentState:
+    """No other incident pages for it any more. What somebody has stays theirs, for as long as if that had been now;
+    what waits for somebody begins its policy anew.
+    """
+    state = state.model_copy(update={"merged_into": ""})
+    if state.phase is Phase.ACKNOWLEDGED and state.mended:
+        return noted(state.model_copy(update={"acknowledged_at": now}), now, text, by)
+    return triggered(state, rules, now, text, by=by) if state.phase.open else noted(state, now, text, by)
+
+
 def resolved(state: IncidentState, rules: IncidentRules, now: datetime, text: str, by: str = "") -> IncidentState:
     """Nobody is paged any more; who was paged is told, and so are the incidents that were merged with it."""
     changes = {
@@ -61,9 +81,18 @@ def resolved(state: IncidentState, rules: IncidentRules, now: datetime, text: st
         "resolved_by": by,
         "escalation": None,
         "snoozed_until": None,
+        "first_alerts": (),
+        "by_hand": False,
     }
     state = updated(without_pages(state.model_copy(update=changes)), rules, now, text)
     return told_whole(noted(state, now, text, by))
+
+
+def resolves_by_itself(state: IncidentState, rules: IncidentRules) -> bool:
+    """Once nothing fires: only what alerts of its own opened. Of anything else a person says when it is over, whatever
+    becomes of the incidents that were merged into it.
+    """
+    return rules.auto_resolve and bool(state.alerts) and not state.by_hand
 
 
 def paged(state: IncidentState, rules: IncidentRules, due: Due, now: datetime) -> IncidentState:
@@ -97,8 +126,9 @@ def without_pages(state: IncidentState) -> IncidentState:
 
 def carried(state: IncidentState) -> IncidentState:
     """What goes into the next run: without most of the timeline, which is recorded, should it be too large for Temporal
-    to carry otherwise.
+    to carry otherwise. A new run has no history that was made before the mends.
     """
+    state = state.model_copy(update={"mended": True})
     if len(state.model_dump_json().encode()) <= MOST_CARRIED:
         return state
     return state.model_copy(

@@ -3,9 +3,18 @@
 from datetime import datetime
 
 from analysis.incident_alerts import turned_quiet
-from analysis.incident_changes import noted, said, senseless, told_whole, triggered, without_pages
+from analysis.incident_changes import (
+    noted,
+    on_its_own,
+    raised,
+    said,
+    senseless,
+    told_whole,
+    triggered,
+    without_pages,
+)
 from models.ids import incident_id, parse_incident_id
-from models.incident import MOST_PARTS, IncidentRules, IncidentState, Merge, Message, Order, Part, Phase
+from models.incident import LONGEST_WHO, MOST_PARTS, IncidentRules, IncidentState, Merge, Message, Order, Part, Phase
 from models.temporal_names import IncidentSignal
 
 
@@ -21,15 +30,12 @@ def merged(state: IncidentState, _rules: IncidentRules, order: Merge, now: datet
 
 
 def split(state: IncidentState, rules: IncidentRules, order: Order, now: datetime) -> IncidentState:
-    """It goes its own way again; where it still waits for somebody, its policy begins anew."""
+    """It goes its own way. What somebody has stays theirs; where it waits for somebody, its policy begins anew."""
     if not state.merged_into:
         return senseless(state, now, "split", "it is not merged into another", order.by)
     note = f" ({order.note})" if order.note else ""
     text = f"no longer merged into {state.merged_into}{note}"
-    state = told_whole(state, merged=False).model_copy(update={"merged_into": ""})
-    if state.phase.open:
-        return triggered(state, rules, now, text, by=order.by)
-    return noted(state, now, text, order.by)
+    return on_its_own(told_whole(state, merged=False), rules, now, text, order.by)
 
 
 def with_part(state: IncidentState, rules: IncidentRules, part: Part, now: datetime) -> IncidentState:
@@ -43,21 +49,21 @@ def with_part(state: IncidentState, rules: IncidentRules, part: Part, now: datet
         return turned_quiet(left, rules, now) if state.firing else left
     why = "" if known else _no_part(state)
     if why:
-        order = Order(by=incident_id(state.ref), note=f"refused: {why}")
+        order = Order(by=incident_id(state.ref)[:LONGEST_WHO], note=f"refused: {why}")
         state = noted(state, now, f"{part.workflow_id} was to be merged into this one, and is not: {why}")
         return said(state, [Message(workflow_id=part.workflow_id, signal=IncidentSignal.SPLIT, order=order)])
     was_firing = state.firing
-    joined = state.model_copy(
-        update={
-            "parts": {**state.parts, part.workflow_id: part},
-            "severity": min(state.severity, part.severity),
-        }
-    )
+    was_open = known and (state.parts[part.workflow_id].open or not state.mended)
+    joined = state.model_copy(update={"parts": {**state.parts, part.workflow_id: part}})
     if not known:
         joined = noted(joined, now, f"{part.workflow_id} is merged into this one: {part.title}")
+    if state.mended:
+        joined = raised(joined, rules, part.severity, now)
+    else:
+        joined = joined.model_copy(update={"severity": min(state.severity, part.severity)})
     if part.open and joined.phase in {Phase.RESOLVED, Phase.CLOSED}:
         return triggered(joined, rules, now, f"reopened: {part.title} fires again")
-    if not part.open and known:
+    if not part.open and was_open:
         joined = noted(joined, now, f"{part.title} is over")
     return turned_quiet(joined, rules, now) if was_firing and not joined.firing else joined
 
@@ -65,9 +71,8 @@ def with_part(state: IncidentState, rules: IncidentRules, part: Part, now: datet
 def not_heard(state: IncidentState, rules: IncidentRules, message: Message, now: datetime) -> IncidentState:
     """A message found nobody: whoever was to page for this incident does not exist, so it pages itself."""
     if message.part and message.part.merged and state.merged_into == message.workflow_id:
-        state = state.model_copy(update={"merged_into": ""})
         text = f"no longer merged into {message.workflow_id}: no such incident is open"
-        return triggered(state, rules, now, text) if state.phase.open else noted(state, now, text)
+        return on_its_own(state, rules, now, text)
     return noted(state, now, f"{message.workflow_id} could not be told: no such incident is open")
 
 

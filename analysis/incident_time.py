@@ -4,7 +4,7 @@ from datetime import datetime
 
 from analysis.escalation import Due
 from analysis.flapping import quiet_at, remembered
-from analysis.incident_changes import LATE, noted, paged, resolved, triggered
+from analysis.incident_changes import LATE, noted, paged, resolved, resolves_by_itself, triggered
 from models.incident import IncidentRules, IncidentState, Phase
 from models.quantities import format_duration
 
@@ -46,7 +46,7 @@ def _dues(state: IncidentState, rules: IncidentRules) -> list[tuple[datetime, st
 
 def _dues_of_open(state: IncidentState, rules: IncidentRules) -> list[tuple[datetime | None, str]]:
     found: list[tuple[datetime | None, str]] = []
-    if rules.auto_resolve and not state.firing and state.alerts:
+    if resolves_by_itself(state, rules) and not state.firing:
         found.append((quiet_at(state.changes, rules.flapping), "quiet"))
     if state.merged_into:
         return found

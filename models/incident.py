@@ -16,8 +16,8 @@ from models.quantities import Duration
 from models.severity import ResponseTargets, Severity
 
 MOST_TRACKED = 1_000
-"""Alerts of one incident that are told from each other. What fires beyond them is counted; as nobody would know when
-that has cleared, such an incident is resolved by a person.
+"""Alerts of one incident that are told from each other; what cleared longest ago makes room. What fires beyond so many
+that fire is counted; as nobody would know when that has cleared, such an incident is resolved by a person.
 """
 
 TIMELINE_KEPT = 100
@@ -71,7 +71,8 @@ class IncidentRules(Payload):
     open_after: OpenAfter | None = None
 
 
-Who = Annotated[str, StringConstraints(max_length=200)]
+LONGEST_WHO = 200
+Who = Annotated[str, StringConstraints(max_length=LONGEST_WHO)]
 Text = Annotated[str, StringConstraints(max_length=2_000)]
 
 
@@ -160,6 +161,7 @@ class TrackedAlert(Payload):
 
     title: str
     source: str
+    service: str = ""
     fires: bool
     since: datetime
     count: int = 1
@@ -222,6 +224,11 @@ class IncidentState(Payload):
     links: tuple[AlertLink, ...] = ()
     severity: Severity
     phase: Phase = Phase.TRIGGERED
+    mended: bool = Field(
+        default=False,
+        description="its run began after the mends that ask for it; one that began before goes on as its history says",
+    )
+    by_hand: bool = Field(default=False, description="a person opened it, and is to say when that is over")
     opened_at: datetime
     triggered_at: datetime | None = Field(default=None, description="when it last began to wait for somebody")
     acknowledged_at: datetime | None = None
@@ -245,6 +252,8 @@ class IncidentState(Payload):
     timeline: tuple[TimelineEntry, ...] = ()
     entries: int = Field(default=0, description="how many there were on the timeline")
     requests: tuple[str, ...] = Field(default=(), description="the last requests that were heard")
+    strange: int = Field(default=0, description="alerts that cleared and did not fire here, not on the timeline yet")
+    strange_titles: tuple[str, ...] = Field(default=(), description="of the first of them")
     reached: int = Field(default=0, description="how many levels, from the first on, were paged")
     steps: int = Field(default=0, description="how many pages and updates were decided")
     outbox: tuple[Page, ...] = Field(default=(), description="decided and not sent to everyone yet, in order")
@@ -274,6 +283,9 @@ class IncidentRequest(Payload):
     state: IncidentState | None = Field(default=None, description="from its last run")
     recorded: int = Field(default=0, description="the last entry of the timeline that its last run has recorded")
     unrecorded: tuple[AuditEntry, ...] = Field(default=(), description="orders that its last run has not recorded")
+    unrecorded_sent: tuple["NotificationRecord", ...] = Field(
+        default=(), description="messages that its last run has sent and not recorded"
+    )
     pages_first: bool = Field(
         default=False, description="what is sent goes before what is recorded, and into the same picture of it"
     )
@@ -328,5 +340,6 @@ class IncidentRecord(Payload):
     commander: str = ""
     responders: tuple[str, ...] = ()
     tasks: tuple[Task, ...] = ()
+    alerts: tuple[TrackedAlert, ...] = Field(default=(), description="at its end: what fires first, the newest first")
     timeline: tuple[TimelineEntry, ...] = Field(default=(), description="entries not recorded before")
     notifications: tuple[NotificationRecord, ...] = Field(default=(), description="those not recorded before")

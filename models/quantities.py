@@ -20,6 +20,8 @@ _DURATION = re.compile(r"(?:[0-9]+(?:\.[0-9]+)?(?:ms|d|h|m|s))+")
 _PERCENT = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*%")
 _HOST_PORT = re.compile(r"([A-Za-z0-9._-]+|\[[0-9a-fA-F:]+\]):([1-9][0-9]{0,4})")
 _MAX_PORT = 65535
+_LONGEST_DURATION = 100
+"""Characters; arithmetic on a million digits fails in ways of its own."""
 
 DURATION_RULE = f"^{_DURATION.pattern}$"
 PERCENT_RULE = f"^{_PERCENT.pattern}$"
@@ -41,6 +43,8 @@ def parse_duration(value: object) -> timedelta:
         return value
     if not isinstance(value, str):
         raise _no_duration(value)
+    if len(value) > _LONGEST_DURATION:
+        raise _no_duration(f"{value[:_LONGEST_DURATION]}…")
     return _read_duration(value)
 
 

@@ -1,5 +1,6 @@
 """What is kept beyond Temporal's retention: one record per rollout, and who ordered what."""
 
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 
 from pydantic import Field
@@ -7,7 +8,8 @@ from pydantic import Field
 from models.audit import AuditEntry
 from models.base import Payload
 from models.ids import ServiceRef, Version
-from models.incident import IncidentRecord
+from models.incident import IncidentRecord, NotificationRecord
+from models.incident import TimelineEntry as IncidentEntry
 from models.judgement import Verdict
 from models.rollout import PastRollout, Phase, TimelineEntry
 
@@ -70,6 +72,13 @@ class ToRecord(Payload):
         return (*(self.rollout.audit if self.rollout else ()), *self.audit)
 
 
+Entry = IncidentEntry | NotificationRecord | AuditEntry
+
+MOST_IN_A_SLICE = 500
+LARGEST_SLICE = 400_000
+"""Bytes of entries. With all else that a picture holds they fit into what Temporal carries, 2 MiB."""
+
+
 def rollout_entries(picture: RolloutRecord, before: RolloutRecord | None) -> ToRecord:
     """What is to be written of a picture when `before` is written already."""
     known = len(before.audit) if before else 0
@@ -85,3 +94,36 @@ def incident_entries(picture: IncidentPicture, before: IncidentPicture | None) -
     kept = {name: getattr(picture, name) for name in IncidentRecord.model_fields}
     audit = picture.audit[len(before.audit) if before else 0 :]
     return ToRecord(incident=IncidentRecord.model_construct(**{**kept, **new}), audit=audit)
+
+
+def sliced(entries: ToRecord) -> Iterator[ToRecord]:
+    """The same in parts that Temporal carries, in order: what an incident was told while the database was away may be
+    more than fits into one. Each has all of the picture but the others' entries.
+    """
+    told = entries.incident
+    timeline = told.timeline if told else ()
+    notifications = told.notifications if told else ()
+    for part in _fitting((*timeline, *notifications, *entries.audit)):
+        of_incident = {
+            "timeline": tuple(each for each in part if isinstance(each, IncidentEntry)),
+            "notifications": tuple(each for each in part if isinstance(each, NotificationRecord)),
+        }
+        yield ToRecord(
+            rollout=entries.rollout,
+            incident=told and told.model_copy(update=of_incident),
+            audit=tuple(each for each in part if isinstance(each, AuditEntry)),
+        )
+
+
+def _fitting(entries: Iterable[Entry]) -> Iterator[list[Entry]]:
+    """At least one part, which may be empty."""
+    part: list[Entry] = []
+    size = 0
+    for entry in entries:
+        more = len(entry.model_dump_json().encode())
+        if part and (len(part) == MOST_IN_A_SLICE or size + more > LARGEST_SLICE):
+            yield part
+            part, size = [], 0
+        part.append(entry)
+        size += more
+    yield part

@@ -10,7 +10,7 @@ from models.incident import IncidentRecord, NotificationRecord, TimelineEntry
 from models.notification import Notification
 from records.rows import storable
 
-_AS_JSON = {"responders", "tasks"}
+_AS_JSON = {"responders", "tasks", "alerts"}
 _APART = {"timeline", "notifications"}
 
 
@@ -22,7 +22,10 @@ def incident_row(record: IncidentRecord) -> dict[str, Any]:
 
 def incident_record(row: RowMapping, timeline: tuple[TimelineEntry, ...] = ()) -> IncidentRecord:
     ref = IncidentRef(environment=row["environment"], service=row["service"], key=row["key"])
-    return IncidentRecord.model_validate({**row, "ref": ref, "timeline": timeline})
+    alerts = (
+        row.get("alerts") or ()
+    )  # none were kept before there was the column, and a list of incidents leaves them out
+    return IncidentRecord.model_validate({**row, "ref": ref, "alerts": alerts, "timeline": timeline})
 
 
 def entry_row(record: IncidentRecord, entry: TimelineEntry) -> dict[str, Any]:

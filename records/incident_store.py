@@ -32,8 +32,9 @@ async def put_notification(
 def incidents_query(
     environment: str, service: str | None, limit: int, *, unfinished: bool, since: datetime | None
 ) -> Select[Any]:
-    """The newest first."""
-    query = select(INCIDENTS).where(INCIDENTS.c.environment == environment)
+    """The newest first, without their alerts."""
+    columns = (column for column in INCIDENTS.c if column is not INCIDENTS.c.alerts)
+    query = select(*columns).where(INCIDENTS.c.environment == environment)
     if service is not None:
         query = query.where(INCIDENTS.c.service == service)
     if unfinished:

@@ -134,7 +134,7 @@ class RecordStore:
         unfinished: bool = False,
         since: datetime | None = None,
     ) -> tuple[IncidentRecord, ...]:
-        """The newest first, without their timelines; `unfinished` are those that are not closed."""
+        """The newest first, without their timelines and alerts; `unfinished` are those that are not closed."""
         query = incidents_query(environment, service, limit, unfinished=unfinished, since=since)
         return tuple(incident_record(row) for row in await self._read(query))
 

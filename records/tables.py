@@ -90,6 +90,7 @@ INCIDENTS = Table(
     Column("commander", String, nullable=False),
     Column("responders", _Json, nullable=False),
     Column("tasks", _Json, nullable=False),
+    Column("alerts", _Json),
     PrimaryKeyConstraint("workflow_id", "run_id", name="incidents_key"),
     Index("incidents_by_service", "environment", "service", "opened_at"),
     Index("incidents_by_time", "environment", "opened_at"),

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from pydantic import ValidationError
 from temporalio.client import Interceptor as ClientInterceptor
 from temporalio.plugin import SimplePlugin
 from temporalio.worker import Interceptor as WorkerInterceptor
@@ -39,16 +38,15 @@ def holdfast_plugin(
     """Return the plugin to give to a client, a replayer or a test environment.
 
     Workers made from such a client have it already: giving it to them again would run everything twice.
-    Input that cannot be decoded fails its workflow; without this it would be retried for ever. Any other error in
-    workflow code is a bug, and is retried until a worker with a fix runs. So is a payload whose key this process
-    lacks, until a worker that has it runs.
+    An error in workflow code is a bug, and its task is retried until a worker with a fix runs. So it is with a payload
+    whose key this process lacks, or that it cannot read as a newer front door or build wrote it: what must not die
+    waits for a worker that can. A workflow that is rather to fail says so in its own `workflow.defn`.
     """
     return SimplePlugin(
         "holdfast",
         data_converter=data_converter(keyring),
         interceptors=[*interceptors, UnreadableActivities()],
         workflow_runner=_sandboxed,
-        workflow_failure_exception_types=[ValidationError],
     )
 
 

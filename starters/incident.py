@@ -16,10 +16,9 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from activities.search_attributes import of_incident
 from analysis.dedupe import dedupe_key
-from analysis.incident_view import headline
 from analysis.placing import rules_of
 from models.ids import IncidentRef, incident_id
-from models.incident import IncidentRecord, IncidentRequest, IncidentState, TimelineEntry
+from models.incident import IncidentRecord, IncidentRequest, IncidentState
 from models.notification import NotificationKind
 from models.severity import Severity
 from models.temporal_names import TaskQueue
@@ -27,6 +26,7 @@ from starters import incident_orders, incident_watch
 from starters.exits import CommandError, Exit
 from starters.handles import incident_called
 from starters.incident_finding import IncidentArgument, Seen, found_incident, open_incidents
+from starters.incident_show import print_incident
 from starters.options import CatalogOption, JsonOption, NoteOption
 from starters.output import print_json
 from starters.session import Session, from_where, who
@@ -57,25 +57,19 @@ def list_incidents(
 
 
 @app.command()
-def show(incident: IncidentArgument, catalog: CatalogOption = None, as_json: JsonOption = False) -> None:
-    """Show how an incident stands, and its timeline; of one that is closed, as the records have it."""
+def show(
+    incident: IncidentArgument,
+    every: Annotated[bool, typer.Option("--all", "-a", help="every alert, not the first ones only")] = False,
+    catalog: CatalogOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show how an incident stands, its alerts and its timeline; of one that is closed, as the records have it."""
     session = Session.open(catalog)
     found = asyncio.run(_look(session, incident))
     if as_json:
         print_json(found)
         return
-    console = Console()
-    how = headline(found) if isinstance(found, IncidentState) else str(found.phase)
-    for word, text in (("incident", str(found.ref)), (found.severity, found.title), ("stands", how)):
-        console.print(Text.assemble((f"{word:<10}", "dim"), text))
-    console.print(Text.assemble((f"{'alerts':<10}", "dim"), str(found.count)))
-    for word, people in (("commander", found.commander), ("responders", ", ".join(found.responders))):
-        if people:
-            console.print(Text.assemble((f"{word:<10} ", "dim"), people))
-    for task in found.tasks:
-        console.print(f"  task {task.number}{' (done)' if task.done_at else ''}: {task.text}", markup=False)
-    for entry in found.timeline:
-        console.print(_line(entry), markup=False, highlight=False)
+    print_incident(found, every_alert=every)
 
 
 @app.command(name="open")
@@ -231,8 +225,3 @@ def _print_past(found: tuple[IncidentRecord, ...], *, as_json: bool) -> None:
         cells = (str(record.count), str(record.ref), record.title)
         table.add_row(opened, record.severity, record.phase, *(Text(cell) for cell in cells))
     Console().print(table)
-
-
-def _line(entry: TimelineEntry) -> str:
-    by = f" — {entry.by}" if entry.by else ""
-    return f"  {entry.at.astimezone():%Y-%m-%d %H:%M:%S} {entry.text}{by}"

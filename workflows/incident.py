@@ -42,6 +42,9 @@ with workflow.unsafe.imports_passed_through():
     from workflows.incident_courier import Courier
     from workflows.incident_meter import IncidentMeter
 
+_MENDED = "incident-mended"
+"""Asked once, by the first run; later ones carry the answer in their state, where decisions find it."""
+
 Said = TypeVar("Said", bound=Payload)
 Change = Callable[[IncidentState, IncidentRules, Said, datetime], IncidentState]
 
@@ -56,17 +59,21 @@ class Incident:
     @workflow.init
     def __init__(self, request: IncidentRequest) -> None:
         self._request, self._rules = request, request.rules
-        self._state = request.state or incident_alerts.opened(request, workflow.now())
+        self._state = request.state or incident_alerts.opened(request, workflow.now(), mended=workflow.patched(_MENDED))
         self._news = True
         self._alarm = Alarm(self._wake)
         self._meter = IncidentMeter(request.state)
         targets = (target for level in self._rules.levels for target in level.notify)
         self._courier = Courier(targets, self._was_brought)
-        self._books = IncidentBooks(request.recorded, self._is_sending if request.pages_first else None)
+        self._books = IncidentBooks(
+            request.recorded, self._is_sending if request.pages_first else None, mended=self._state.mended
+        )
         if request.state is None:
             self._books.ordered(incident_audit.opened(request, workflow.info().run_id, workflow.now()))
         for entry in request.unrecorded:
             self._books.ordered(entry)
+        for message in request.unrecorded_sent:
+            self._books.sent(message)
         self._telling: asyncio.Task[None] | None = None
 
     @workflow.run
@@ -92,6 +99,7 @@ class Incident:
 
     def _do_what_is_due(self) -> None:
         self._news = False
+        self._state = incident_alerts.strange_noted(self._state, workflow.now())
         self._state = passed(self._state, self._rules, workflow.now())
         self._meter.look(self._state)
         self._books.show(self._state)
@@ -118,7 +126,12 @@ class Incident:
 
     def _begin_anew(self) -> None:
         books = self._books
-        changes = {"state": carried(self._state), "recorded": books.recorded, "unrecorded": books.unrecorded}
+        changes = {
+            "state": carried(self._state),
+            "recorded": books.recorded,
+            "unrecorded": books.unrecorded,
+            "unrecorded_sent": books.unrecorded_sent,
+        }
         workflow.continue_as_new(self._request.model_copy(update=changes))
 
     def _outcome(self) -> IncidentOutcome:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
+    from analysis.incident_list import to_record
     from models.audit import AuditEntry
     from models.incident import IncidentState, NotificationRecord, Phase, TimelineEntry
     from models.record import IncidentPicture, incident_entries
@@ -12,16 +13,18 @@ with workflow.unsafe.imports_passed_through():
 
 
 class IncidentBooks:
-    """Alerts that only add to the count are recorded with the next thing that matters. `recorded` is the last entry
-    that an earlier run has recorded. While `busy` says that more is about to happen it is waited for, for seconds.
+    """Alerts that only add to the count are recorded with the next thing that matters, and the list of them at the end.
+    `recorded` is the last entry that an earlier run has recorded. While `busy` says that more is about to happen it is
+    waited for, for seconds.
     """
 
-    def __init__(self, recorded: int = 0, busy: Callable[[], bool] | None = None) -> None:
-        self._books = Bookkeeping(incident_entries, busy)
+    def __init__(self, recorded: int = 0, busy: Callable[[], bool] | None = None, *, mended: bool) -> None:
+        self._books = Bookkeeping(incident_entries, busy, in_slices=mended)
+        self._mended = mended
         self._entries: tuple[TimelineEntry, ...] = ()
         self._notifications: tuple[NotificationRecord, ...] = ()
         self._audit: tuple[AuditEntry, ...] = ()
-        self._handed_over = 0
+        self._handed_over = self._brought = 0
         self._last = recorded
         self._shown: tuple[Phase, int, int] | None = None
 
@@ -35,9 +38,15 @@ class IncidentBooks:
         """The orders that were heard after `end` took its picture."""
         return self._audit[self._handed_over :]
 
+    @property
+    def unrecorded_sent(self) -> tuple[NotificationRecord, ...]:
+        """The messages that were taken after `end` took its picture."""
+        return self._notifications[self._brought :]
+
     def lacks(self, state: IncidentState) -> bool:
-        """Whether something was heard after `end` took its picture."""
-        return bool(self.unrecorded) or state.entries > self._last
+        """Whether something was heard, or a message taken, after `end` took its picture."""
+        sent = self._mended and bool(self.unrecorded_sent)
+        return bool(self.unrecorded) or sent or state.strange > 0 or state.entries > self._last
 
     def sent(self, record: NotificationRecord) -> None:
         self._notifications = (*self._notifications, record)
@@ -58,8 +67,10 @@ class IncidentBooks:
     async def end(self, state: IncidentState) -> None:
         """Hand over the last picture of this run, with all that is not recorded yet."""
         self._take(state)
-        self._handed_over = len(self._audit)
-        await self._books.finish(self._picture(state), f"record the incident {state.ref}")
+        self._handed_over, self._brought = len(self._audit), len(self._notifications)
+        alerts = to_record(state) if self._mended else ()  # in one piece, such a picture may be full without them
+        last = self._picture(state).model_copy(update={"alerts": alerts})
+        await self._books.finish(last, f"record the incident {state.ref}")
 
     def _take(self, state: IncidentState) -> None:
         new = tuple(entry for entry in state.timeline if entry.number > self._last)

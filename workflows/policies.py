@@ -151,8 +151,10 @@ UPDATE = ActivityConfig(
     ),
 )
 
-HEAD_START = timedelta(seconds=5)
-"""How long a page has before the one that was due after it is sent, too: the overdue one first, and none held up."""
+HEAD_START = timedelta(seconds=8)
+"""How long a page has before the one that was due after it is sent, too: the overdue one first, and none held up. That
+is longer than it takes until a page whose worker died is tried again, or the two would change places.
+"""
 
 LOOK_AT_TEMPORAL = LocalActivityConfig(
     # A look at another workflow, of milliseconds. Local, as the questions that wait for it fill the queue's slots, and

@@ -4,6 +4,7 @@ import asyncio
 from contextlib import suppress
 from functools import partial
 
+from pydantic import ValidationError
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, is_cancelled_exception
 
@@ -56,7 +57,9 @@ GUARDED = "guard-and-records"
 """Rollouts that began before there were guards and records go on without."""
 
 
-@workflow.defn(name=ROLLOUT_WORKFLOW)
+# One that cannot be read was begun by hand, and would hold its service's name for ever. Entities, such as incidents and
+# guards, wait for a worker that can read what a newer front door or build wrote.
+@workflow.defn(name=ROLLOUT_WORKFLOW, failure_exception_types=[ValidationError])
 class Rollout:
     @workflow.init
     def __init__(self, request: RolloutRequest) -> None:

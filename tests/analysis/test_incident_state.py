@@ -8,8 +8,9 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from analysis.incident_alerts import cleared, fired, opened
+from analysis.incident_alerts import cleared, fired, opened, strange_noted
 from analysis.incident_changes import delivered
+from analysis.incident_list import key_of
 from analysis.incident_orders import (
     acknowledged,
     escalated,
@@ -17,7 +18,7 @@ from analysis.incident_orders import (
     snoozed,
     unsnoozed,
 )
-from analysis.incident_parts import merged, split
+from analysis.incident_parts import merged, not_heard, split, with_part
 from analysis.incident_time import next_due, passed
 from models.alert import AlertStatus
 from models.incident import (
@@ -26,13 +27,16 @@ from models.incident import (
     IncidentRules,
     IncidentState,
     Merge,
+    Message,
     Order,
+    Part,
     Phase,
     Snooze,
 )
 from models.incident_spec import FlapSpec, OpenAfter
 from models.notification import ConsoleTarget, NotificationKind, NotifyTarget
 from models.severity import Severity
+from models.temporal_names import IncidentSignal
 from tests.analysis.incident_factories import a_request, an_alert, later, signalled
 from tests.factories import WHEN
 
@@ -42,8 +46,8 @@ LEGAL = {
     Phase.PENDING: {Phase.TRIGGERED, Phase.RESOLVED, Phase.CLOSED},
     Phase.TRIGGERED: {Phase.ACKNOWLEDGED, Phase.RESOLVED},
     Phase.ACKNOWLEDGED: {Phase.TRIGGERED, Phase.RESOLVED},
-    Phase.RESOLVED: {Phase.TRIGGERED, Phase.CLOSED},
-    Phase.CLOSED: {Phase.TRIGGERED},
+    Phase.RESOLVED: {Phase.PENDING, Phase.TRIGGERED, Phase.CLOSED},
+    Phase.CLOSED: {Phase.PENDING, Phase.TRIGGERED},
 }
 """From one phase to the next, in a single step."""
 
@@ -117,11 +121,14 @@ class Interleavings(RuleBasedStateMachine):
 
     @initialize(
         auto=st.booleans(),
+        by_hand=st.booleans(),
         acknowledged_for=st.sampled_from([None, 7 * MINUTE]),
         pending=st.booleans(),
         wait=st.sampled_from([timedelta(0), MINUTE, 10 * MINUTE, None]),
     )
-    def begin(self, auto: bool, acknowledged_for: timedelta | None, pending: bool, wait: timedelta | None) -> None:
+    def begin(
+        self, auto: bool, by_hand: bool, acknowledged_for: timedelta | None, pending: bool, wait: timedelta | None
+    ) -> None:
         self.by = IncidentRules(
             levels=(a_level("first", wait), a_level("second", wait), a_level("third")),
             repeat=1,
@@ -132,8 +139,9 @@ class Interleavings(RuleBasedStateMachine):
             open_after=OpenAfter(alerts=2, within=3 * MINUTE) if pending else None,
         )
         self.now = WHEN
-        self.state = opened(a_request(self.by), WHEN)
+        self.state = opened(a_request(self.by, opened_by="ada" if by_hand else ""), WHEN)
         self.sent: list[tuple[int, str]] = []
+        self.requests: dict[str, list[str]] = {}
         self._settle()
 
     def _become(self, change: Callable[[IncidentState], IncidentState]) -> None:
@@ -141,6 +149,8 @@ class Interleavings(RuleBasedStateMachine):
         self.state = change(before)
         if self.state.phase is not before.phase:
             assert self.state.phase in LEGAL[before.phase], (before.phase, self.state.phase)
+            was_opened = before.triggered_at is not None
+            assert self.state.phase is not Phase.PENDING or not was_opened, "what was opened is not pending again"
             assert self.state.entries > before.entries, "a change of phase is on the timeline"
         new = [page.step for page in self.state.outbox if page.kind is NotificationKind.PAGE]
         quiet = self.state.phase is not Phase.TRIGGERED or self.state.snoozed_until or self.state.merged_into
@@ -150,7 +160,7 @@ class Interleavings(RuleBasedStateMachine):
     def _settle(self) -> None:
         """What a workflow does after each message: time passes step by step, as far as the clock is."""
         due = next_due(self.state, self.by)
-        before = self.state
+        before = self.state = strange_noted(self.state, self.now)
         self.state = passed(self.state, self.by, self.now)
         if due is None or due > self.now:
             assert self.state is before, "nothing was due, and yet something happened"
@@ -169,6 +179,33 @@ class Interleavings(RuleBasedStateMachine):
         self._become(lambda state: fired(state, self.by, signalled(*alerts), self.now))
         assert self.state.count == count + len(keys)
         assert self.state.phase not in {Phase.RESOLVED, Phase.CLOSED}
+        self._settle()
+
+    @rule(keys=st.lists(st.sampled_from(["a", "b", "c"]), min_size=1, max_size=3, unique=True))
+    def a_request_fires(self, keys: list[str]) -> None:
+        name = f"request {len(self.requests)}"
+        self.requests[name] = keys
+        before = self.state.count
+        self._hear_request(name)
+        assert self.state.count == before + len(keys)
+
+    @precondition(lambda self: self.requests)
+    @rule(index=st.integers(0, 20))
+    def a_request_is_sent_again(self, index: int) -> None:
+        """Counted is what fires no more; nothing of it is ever left unheard."""
+        name = list(self.requests)[index % len(self.requests)]
+        before = self.state
+        over = before.phase in {Phase.RESOLVED, Phase.CLOSED}
+        news = [key for key in self.requests[name] if over or not before.alerts[_tracked_as(key)].fires]
+        self._hear_request(name)
+        assert self.state.count == before.count + len(news)
+
+    def _hear_request(self, name: str) -> None:
+        keys = self.requests[name]
+        alerts = [an_alert(key, key) for key in keys]
+        self._become(lambda state: fired(state, self.by, signalled(*alerts, request=name), self.now))
+        assert self.state.phase not in {Phase.RESOLVED, Phase.CLOSED}, "it was answered that this is taken"
+        assert all(self.state.alerts[_tracked_as(key)].fires for key in keys)
         self._settle()
 
     @rule(keys=st.lists(st.sampled_from(["a", "b", "c"]), min_size=1, max_size=3))
@@ -211,7 +248,30 @@ class Interleavings(RuleBasedStateMachine):
 
     @rule()
     def somebody_splits(self) -> None:
+        had = self.state.phase is Phase.ACKNOWLEDGED
         self._become(lambda state: split(state, self.by, ADA, self.now))
+        assert not had or self.state.phase is Phase.ACKNOWLEDGED, "what somebody has stays theirs"
+        self._settle()
+
+    @rule(name=st.sampled_from(["one", "two"]), fires=st.booleans(), grave=st.booleans(), merged=st.booleans())
+    def a_part_says_how_it_stands(self, name: str, fires: bool, grave: bool, merged: bool) -> None:
+        severity = Severity.SEV1 if grave else Severity.SEV3
+        part = Part(workflow_id=name, title=name, severity=severity, open=fires, merged=merged)
+        before = self.state
+        self._become(lambda state: with_part(state, self.by, part, self.now))
+        if name in self.state.parts:
+            assert not fires or self.state.phase.open
+            assert before.phase is self.state.phase or not self.state.phase.open or fires
+            assert self.state.severity <= severity
+        self._settle()
+
+    @rule(into=st.sampled_from(["incident/local/shop/other", "incident/local/shop/another"]))
+    def a_message_found_nobody(self, into: str) -> None:
+        part = Part(workflow_id="me", title="me", severity=Severity.SEV2, open=True)
+        message = Message(workflow_id=into, part=part, signal=IncidentSignal.PART)
+        had = self.state.phase is Phase.ACKNOWLEDGED
+        self._become(lambda state: not_heard(state, self.by, message, self.now))
+        assert not had or self.state.phase is Phase.ACKNOWLEDGED
         self._settle()
 
     @precondition(lambda self: self.state.outbox)
@@ -247,6 +307,10 @@ class Interleavings(RuleBasedStateMachine):
     def the_timeline_counts_without_a_gap(self) -> None:
         numbers = [entry.number for entry in self.state.timeline]
         assert numbers == list(range(1, self.state.entries + 1))
+
+
+def _tracked_as(key: str) -> str:
+    return key_of(an_alert(key, key))
 
 
 class ManyMore(Interleavings):

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
+from models.mistakes import MistakeError
 from models.quantities import (
     Duration,
     HostPort,
@@ -123,3 +124,10 @@ def test_addresses_come_apart_and_together(address: str) -> None:
 def test_what_is_no_address_is_refused(value: object) -> None:
     with pytest.raises(ValueError, match="is not an address"):
         parse_host_port(value)
+
+
+@pytest.mark.parametrize("digits", [101, 1_100_000])
+def test_a_duration_of_any_length_is_refused_with_a_short_sentence(digits: int) -> None:
+    with pytest.raises(MistakeError, match=r"is not a duration") as refused:
+        parse_duration("9" * digits + "d")
+    assert len(str(refused.value)) < 300

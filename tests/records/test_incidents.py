@@ -4,7 +4,7 @@ import asyncio
 from datetime import datetime, timedelta
 
 from models.ids import incident_id
-from models.incident import IncidentRecord, NotificationRecord, Phase, Task, TimelineEntry
+from models.incident import IncidentRecord, NotificationRecord, Phase, Task, TimelineEntry, TrackedAlert
 from models.notification import ConsoleTarget, Notification, NotificationKind, NotifyTarget
 from models.record import ToRecord
 from models.severity import Severity
@@ -57,6 +57,7 @@ def a_record(
         commander="grace",
         responders=("ada", "linus"),
         tasks=(Task(number=1, text="look", by="ada", done_at=later(3), done_by="linus"),),
+        alerts=(TrackedAlert(title="a \U0001f6a2", source="s", service="shop", fires=False, since=later(2), count=5),),
         timeline=entries,
         notifications=sent,
     )
@@ -73,6 +74,8 @@ async def test_the_newest_picture_stays_and_every_entry_is_kept_once(store: Reco
     assert [entry.number for entry in found.timeline] == [1, 2, 3]
     assert found.timeline[0].text == "entry 1 \ufffd \U0001f6a2"
     assert found.tasks == a_record().tasks
+    assert found.alerts == a_record().alerts
+    assert [each.alerts for each in await store.incidents("local", 10)] == [()]
 
 
 async def test_incidents_are_listed_the_newest_first(store: RecordStore) -> None:

@@ -8,6 +8,7 @@ from temporalio.client import WorkflowHandle
 from models.guard import LeaseKind, LeaseOutcome
 from models.incident import AlertSignal, IncidentOutcome, IncidentRules, Snooze
 from models.incident import Phase as IncidentPhase
+from models.incident_spec import OpenAfter
 from models.rollout import Phase, RolloutRequest
 from models.severity import Severity
 from models.temporal_names import IncidentSignal
@@ -188,6 +189,7 @@ async def _abort_when_stuck(world: FakeWorld, handle: Handle) -> None:
 
 
 _A_WAY_BACK = a_request("v1").model_copy(update={"at_once": True, "automatic": True, "requested_by": "holdfast"})
+AFTER_TWO = THREE_LEVELS.model_copy(update={"open_after": OpenAfter(alerts=2, within=5 * MINUTE)})
 
 
 class IncidentScenario:
@@ -259,6 +261,33 @@ async def _is_merged_and_split(case: Case) -> None:
     await case.until_paged((1, "first"), (1, "first"))
     await case.say(IncidentSignal.MERGE, "incident/local/shop/never-was")
     await case.until_said("no such incident is open")
+
+
+async def _is_merged_before_it_is_opened(case: Case) -> None:
+    """And goes its own way again, is not forgotten by a merge that does not work, and counts a request anew."""
+    whole = await case.room.open()
+    await whole.until_paged((1, "first"))
+    await case.until_phase(IncidentPhase.PENDING)
+    await case.say(IncidentSignal.MERGE, whole.id)
+    await whole.until_said("is merged into this one")
+    await case.fire(request="again", severity=Severity.SEV1)
+    await whole.until_said("raised from SEV2 to SEV1")
+    await case.say(IncidentSignal.SPLIT)
+    await case.until_paged((1, "first"))
+    await case.settled()
+    await case.say(IncidentSignal.ACKNOWLEDGE)
+    await case.until_phase(IncidentPhase.ACKNOWLEDGED)
+    await case.say(IncidentSignal.MERGE, "incident/local/shop/never-was")
+    await case.until_said("no such incident is open")
+    await case.clear(an_alert("strange", "strange"), an_alert("stranger", "stranger"))
+    await case.until_said("that strange; stranger cleared changes nothing")
+    await case.clear()
+    await case.until_phase(IncidentPhase.RESOLVED)
+    await case.fire(request="again", severity=Severity.SEV1)
+    await case.until_paged((1, "first"), (1, "first"))
+    await case.settled()
+    await case.say(IncidentSignal.RESOLVE)
+    await case.result()
 
 
 async def _hears_of_several_requests_at_once(case: Case) -> None:
@@ -406,6 +435,7 @@ SCENARIOS: dict[str, Scenario | GuardScenario | IncidentScenario | RulesScenario
     "incident-talked-about": IncidentScenario(_is_talked_about),
     "incident-merged": IncidentScenario(_is_merged_and_split),
     "incident-paged-first": IncidentScenario(_hears_of_several_requests_at_once, pages_first=True),
+    "incident-merged-pending": IncidentScenario(_is_merged_before_it_is_opened, AFTER_TWO, pages_first=True),
     "incident-full-run": IncidentScenario(_goes_on_in_another_run, events_per_run=40),
     "rules-fired": RulesScenario(_fires_and_clears),
     "rules-edited": RulesScenario(_is_edited_while_it_fires),

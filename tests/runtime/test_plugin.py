@@ -8,10 +8,19 @@ from temporalio.exceptions import ApplicationError
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from models.quantities import HostPort
+from models.temporal_names import ROLLOUT_WORKFLOW
 from runtime.client import connect
 from runtime.settings import Settings
 from tests.workers.eventually import eventually
 from tests.workers.sample_work import Errand, Mishap, SampleClockReader, SampleErrand, SampleMishap, mishap
+from workflows.alert_rules import AlertRules
+from workflows.incident import Incident
+from workflows.recording import Recording
+from workflows.rollout import Rollout
+from workflows.service_guard import ServiceGuard
+from workflows.silences import Silences
+
+_OF_A_NEWER_BUILD = {name: {"kind": "unknown here"} for name in ("ref", "rules", "incident", "silences", "state")}
 
 
 async def _client(temporal: HostPort) -> Client:
@@ -28,7 +37,7 @@ async def _task_failure(handle: WorkflowHandle[object, object]) -> str:
     return await eventually(failure)
 
 
-async def test_input_that_cannot_be_decoded_fails_the_workflow(temporal: HostPort) -> None:
+async def test_input_that_cannot_be_decoded_fails_a_workflow_that_asks_for_it(temporal: HostPort) -> None:
     client, queue = await _client(temporal), str(uuid4())
     async with Worker(client, task_queue=queue, workflows=[SampleErrand]):
         with pytest.raises(WorkflowFailureError) as failed:
@@ -41,6 +50,27 @@ async def test_input_that_cannot_be_decoded_fails_the_workflow(temporal: HostPor
             )
     assert isinstance(failed.value.cause, ApplicationError)
     assert "folder" in str(failed.value.cause.cause or failed.value.cause)
+
+
+@pytest.mark.parametrize("kind", [Incident, Silences, AlertRules, ServiceGuard, Recording])
+async def test_what_must_not_die_waits_for_a_worker_that_understands_its_input(
+    temporal: HostPort, kind: type[object]
+) -> None:
+    client, queue = await _client(temporal), str(uuid4())
+    async with Worker(client, task_queue=queue, workflows=[kind]):
+        handle = await client.start_workflow(kind.__name__, _OF_A_NEWER_BUILD, id=queue, task_queue=queue)
+        assert "Failed decoding arguments" in await _task_failure(handle)
+        assert (await handle.describe()).status == WorkflowExecutionStatus.RUNNING
+        await handle.terminate()
+
+
+async def test_a_rollout_that_cannot_be_read_fails(temporal: HostPort) -> None:
+    client, queue = await _client(temporal), str(uuid4())
+    async with Worker(client, task_queue=queue, workflows=[Rollout]):
+        with pytest.raises(WorkflowFailureError):
+            await client.execute_workflow(
+                ROLLOUT_WORKFLOW, {"ref": 1}, id=queue, task_queue=queue, execution_timeout=timedelta(seconds=10)
+            )
 
 
 async def test_a_bug_in_a_workflow_waits_for_a_fixed_worker(temporal: HostPort) -> None:

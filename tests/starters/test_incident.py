@@ -5,6 +5,7 @@ import uuid
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 import pytest_asyncio
@@ -12,16 +13,21 @@ from temporalio.api.enums.v1 import IndexedValueType
 from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest
 from temporalio.client import Client
 
+from models.ids import IncidentRef, incident_id
+from models.incident import IncidentRules
 from models.quantities import HostPort
-from models.temporal_names import SearchAttribute, TaskQueue
+from models.temporal_names import IncidentSignal, SearchAttribute, TaskQueue
 from runtime.plugin import holdfast_plugin
 from runtime.settings import Settings
+from starters.handles import incident_called
+from tests.analysis.incident_factories import a_request, an_alert, signalled
 from tests.starters.command_line import Said, said_by
 from tests.workers.dev_server import running_temporal
 from tests.workers.eventually import eventually
 from workers.groups import groups_named
 from workers.run import build_worker
 from workers.wiring import Adapters
+from workflows.incident import Incident
 
 
 @dataclass(frozen=True)
@@ -128,6 +134,40 @@ async def test_an_incident_from_its_opening_to_the_records(incident: CommandLine
 
     await eventually(recorded)
     assert (await incident("list", "--json")).json["incidents"] == []
+
+
+async def test_the_alerts_of_a_storm_are_listed_while_it_goes_on_and_after_its_end(incident: CommandLine) -> None:
+    client = await Client.connect(incident.address, plugins=[holdfast_plugin()])
+    environment = json.loads((incident.folder / "holdfast.yaml").read_text())["environment"]
+    ref = IncidentRef(environment=environment, service="storm", key="storm")
+    alerts = [an_alert(f"no-{number}", f"no-{number}", service=f"shop-{number}") for number in range(25)]
+    await client.start_workflow(
+        Incident.run,
+        a_request(IncidentRules(reopen_within=timedelta(seconds=1)), ref=ref, title="a storm"),
+        id=incident_id(ref),
+        task_queue=TaskQueue.INCIDENTS,
+        start_signal=IncidentSignal.FIRED,
+        start_signal_args=[signalled(*alerts)],
+    )
+    handle = incident_called(client, incident_id(ref))
+    await handle.signal(IncidentSignal.CLEARED, signalled(alerts[7]))
+    shown = await incident.until_shown(str(ref), "cleared: no-7")
+    assert "and 5 more; --all lists them" in shown
+    assert shown.count("fires") == 20
+    lines = (await incident("show", str(ref), "--all")).out.splitlines()
+    told = [line.split() for line in lines if "alertmanager" in line]
+    assert {words[-1] for words in told} == {alert.title for alert in alerts}
+    assert (told[-1][0], told[-1][-3:]) == ("cleared", ["shop-7", "alertmanager", "no-7"])
+
+    await handle.signal(IncidentSignal.RESOLVE)
+    await handle.result()
+
+    async def recorded() -> bool:
+        said = await incident("show", str(ref), "--json")
+        return said.code == 0 and len(said.json["alerts"]) == 25 and said.json["phase"] == "closed"
+
+    await eventually(recorded)
+    assert "and 5 more; --all lists them" in (await incident("show", str(ref))).out
 
 
 async def test_what_cannot_be_is_said_with_what_to_do(incident: CommandLine) -> None:

@@ -6,6 +6,7 @@ from concurrent.futures import BrokenExecutor
 from datetime import timedelta
 from pathlib import Path
 
+from pydantic import ValidationError
 from temporalio import activity, workflow
 from temporalio.common import RetryPolicy
 from temporalio.exceptions import ApplicationError
@@ -52,7 +53,7 @@ async def mishap(asked: Mishap) -> None:
     await _go_wrong(asked)
 
 
-@workflow.defn(name="SampleErrand")
+@workflow.defn(name="SampleErrand", failure_exception_types=[ValidationError])
 class SampleErrand:
     @workflow.run
     async def run(self, asked: Errand) -> str:

@@ -17,7 +17,9 @@ from models.record import ToRecord
 
 
 class FakePager:
-    """`away` are targets that do not answer, `refusing` those that refuse for good. Attempts are counted by key."""
+    """`away` are targets that do not answer, `refusing` those that refuse for good; at a first attempt to tell those
+    that are `dying` nothing is heard of the worker any more. Attempts are counted by key.
+    """
 
     def __init__(self) -> None:
         self.got: list[Notification] = []
@@ -25,6 +27,7 @@ class FakePager:
         self.away: set[str] = set()
         self.refusing: set[str] = set()
         self.hanging: set[str] = set()
+        self.dying: set[str] = set()
         self.pictures: list[IncidentRecord] = []
         self.audit: list[AuditEntry] = []
 
@@ -40,6 +43,8 @@ class FakePager:
             raise ApplicationError(f"{target} says no", type="ProviderError", non_retryable=True)
         if target in self.away:
             raise ApplicationError(f"{target} is away", type="ProviderError")
+        if target in self.dying and activity.info().attempt == 1:
+            await asyncio.Event().wait()
         while target in self.hanging:
             activity.heartbeat()
             await asyncio.sleep(0.05)

@@ -29,6 +29,7 @@ RULES = IncidentRules(
     reopen_within=timedelta(minutes=1),
     flapping=FlapSpec(changes=4, within=SHORT),
 )
+NEVER_WAS = "incident/local/shop/never-was"
 BEGINS_TO_WAIT = ("opened", "reopened", "escalated", "acknowledged for", "the snooze", "no longer snoozed")
 """How an entry begins after which pages may go out again."""
 
@@ -50,7 +51,10 @@ async def _lived(room: Room, seed: int) -> Case:
     acts: list[Callable[[], object]] = [
         lambda: case.fire(an_alert("a", "a")),
         lambda: case.fire(an_alert("b", "b")),
+        lambda: case.fire(an_alert("a", "a"), an_alert("b", "b"), request="again"),
         lambda: case.clear(an_alert("a", "a"), an_alert("b", "b"), an_alert()),
+        lambda: case.clear(an_alert("strange", "strange")),
+        lambda: case.say(IncidentSignal.MERGE, {"into": NEVER_WAS, "by": "ada"}),
         lambda: case.say(IncidentSignal.ACKNOWLEDGE, Order(by="ada")),
         lambda: case.say(IncidentSignal.RESOLVE),
         lambda: case.say(IncidentSignal.ESCALATE),
@@ -82,11 +86,15 @@ async def test_in_any_order_nobody_is_paged_for_what_somebody_has_and_it_replays
 
 
 def _assert_quiet_while_somebody_has_it(timeline: list[str]) -> None:
-    waits = False
+    waits = taken = False
     for text in timeline:
         if text.startswith(BEGINS_TO_WAIT):
-            waits = True
-        elif text.startswith(("acknowledged", "resolved", "everything", "snoozed until")):
+            waits, taken = True, False
+        elif text.startswith("no longer merged into"):
+            waits = not taken
+        elif text.startswith(("merged into", "snoozed until")):
             waits = False
+        elif text.startswith(("acknowledged", "resolved", "everything")):
+            waits, taken = False, True
         elif "is paged" in text:
             assert waits, timeline

@@ -51,6 +51,15 @@ async def test_what_is_overdue_is_sent_before_what_fell_due_later(room: Room) ->
     await case.until_paged((1, "one"), (2, "two"), (3, "three"), (4, "four"))
 
 
+async def test_what_is_overdue_is_sent_first_although_the_worker_that_sends_it_dies(room: Room) -> None:
+    at_once = IncidentRules(levels=tuple(a_level(name, wait=0 * SECOND) for name in ("one", "two")), repeat=0)
+    room.pager.dying.add("one")
+    case = await room.open(at_once)
+
+    await case.until_paged((1, "one"), (2, "two"))
+    room.pager.dying.clear()
+
+
 async def test_it_continues_as_new_and_forgets_nothing(room: Room) -> None:
     case = await room.open(THREE_LEVELS, events_per_run=60)
     first = (await case.handle.describe()).run_id
