@@ -67,7 +67,9 @@ class Intake:
         outcome = _Outcome()
         placed = await self._placed(found.alerts, routing, outcome)
         await self._tell(client, placed, routing, outcome, request, until)
-        await self._tell(client, self._perhaps_of_a_storm(routing, outcome), routing, outcome, request, until)
+        # Under a name of its own: sent again, the request may tell the same incident more under the other.
+        of_a_storm = self._perhaps_of_a_storm(routing, outcome)
+        await self._tell(client, of_a_storm, routing, outcome, f"{request}#storm", until)
         outcome.suppressed += [_nothing_open(each) for each in outcome.unknown if not _in_a_storm(each, outcome)]
         unrecorded = await self._record(client, outcome.suppressed, request, who, until)
         return AlertsAnswer(
