@@ -130,9 +130,12 @@ class Intake:
         until: float,
     ) -> None:
         of_each: dict[IncidentRef, list[ToSend]] = {}
-        for number, part in enumerate(by_incident(placed, routing.incidents, request), start=1):
+        together = 0
+        for part in by_incident(placed, routing.incidents, request):
             of_each.setdefault(part.request.ref, []).append(part)
-            if number % _WITHOUT_A_BREAK == 0:
+            together += len(part.alerts)
+            if together >= _WITHOUT_A_BREAK:
+                together = 0
                 await asyncio.sleep(0)
         await asyncio.gather(*(self._send_in_order(client, each, outcome, until) for each in of_each.values()))
 

@@ -1,6 +1,7 @@
 """What one request says, told to incidents in a Temporal that answers as a test says."""
 
 import asyncio
+import time
 from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -193,12 +194,12 @@ async def test_a_large_request_leaves_others_their_turn() -> None:
     longest = 0.0
     taking = asyncio.create_task(world.take(*alerts))
     while not taking.done():
-        before = asyncio.get_running_loop().time()
+        before = time.thread_time()  # of our own, however busy the machine is
         await asyncio.sleep(0)
-        longest = max(longest, asyncio.get_running_loop().time() - before)
+        longest = max(longest, time.thread_time() - before)
 
     assert (await taking).taken == 5_000
-    assert longest < 0.5
+    assert longest < 0.5, longest
 
 
 def an_incident(number: int) -> Any:
