@@ -22,6 +22,9 @@ from models.alert import Normalised
 from models.alert_rules import AlertRouting, AlertsSent, AlertsToSend, RuleStanding, RulesWatched, WatchRules
 from providers.roles import MetricSource, SeriesSource, TrafficRouter
 
+_LONGEST_WHY = 300
+"""Of why an alert opens nothing, as the workflow keeps it for as long as the alert fires."""
+
 
 class RuleWatch:
     """Only reads. What stands travels in the heartbeat: a worker that takes over goes on from there, without one event
@@ -91,13 +94,18 @@ class AlertDelivery:
     @activity.defn(name="rules.deliver")
     async def deliver(self, asked: AlertsToSend) -> AlertsSent:
         client = self._client()
-        await self._look_around(client, asked.routing)
-        answer = await self._intake.take(
-            client, asked.routing, Normalised(alerts=asked.alerts), request=asked.request, who=f"rules of {asked.set}"
-        )
+        async with heartbeating():
+            await self._look_around(client, asked.routing)
+            answer = await self._intake.take(
+                client,
+                asked.routing,
+                Normalised(alerts=asked.alerts),
+                request=asked.request,
+                who=f"rules of {asked.set}",
+            )
         if answer.failed:
             raise ApplicationError("; ".join(dict.fromkeys(each.why for each in answer.failed)), type="NotTaken")
-        return AlertsSent(suppressed={each.key: each.why for each in answer.suppressed})
+        return AlertsSent(suppressed={each.key: each.why[:_LONGEST_WHY] for each in answer.suppressed})
 
     async def _look_around(self, client: Client, routing: AlertRouting) -> None:
         await self._silences.look(client, routing.environment)

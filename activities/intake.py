@@ -3,7 +3,7 @@
 import asyncio
 import socket
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 from temporalio.client import Client
@@ -14,12 +14,13 @@ from activities.mailboxes import Letter, Mailboxes
 from activities.open_incidents import OpenIncidents
 from activities.suppressions import Suppressions
 from activities.telling import RPC_TIMEOUT, Teller
-from analysis.placing import Placed, Routing, Surroundings, ToSend, by_incident, place
+from analysis.placing import Placed, Placing, Routing, Surroundings, ToSend, by_incident, in_storm
 from analysis.storm import umbrella
 from models.alert import Alert, AlertStatus, Normalised, Suppressed, SuppressedBy
 from models.audit import AuditEntry
 from models.front_door import AlertsAnswer, NotTaken, OpensNothing, TakenBy
 from models.ids import IncidentRef, ServiceRef, incident_id
+from models.severity import Severity
 
 AT_ONCE = 32
 """Calls to Temporal. It serves about as many at its full pace. More would only wait there, before the decisions that
@@ -27,16 +28,23 @@ the same alerts ask for; what waits here for the same incident becomes one call.
 """
 
 DEADLINE = timedelta(seconds=20)
-"""For all alerts of a request. Senders give up after ten to thirty seconds."""
+"""For all alerts of a request, and for why some of them open nothing. Senders give up after ten to thirty seconds."""
 
 NO_ANSWER = "Temporal did not answer in time"
+
+_WITHOUT_A_BREAK = 100
+"""Alerts that are placed, or put together, before others get their turn: some milliseconds."""
 
 
 @dataclass
 class _Outcome:
+    """`unknown` are those that cleared of which their own incident is not there; `umbrellas`, whether there was one."""
+
     taken: list[TakenBy] = field(default_factory=list)
     failed: list[NotTaken] = field(default_factory=list)
     suppressed: list[Suppressed] = field(default_factory=list)
+    unknown: list[Alert] = field(default_factory=list)
+    umbrellas: dict[str, bool] = field(default_factory=dict)
 
 
 class Intake:
@@ -55,13 +63,15 @@ class Intake:
 
         What other requests say to an incident at the same time goes along in the same signal.
         """
-        groups, suppressed = self._placed(found.alerts, routing, request)
-        outcome = _Outcome(suppressed=suppressed)
-        of_each: dict[IncidentRef, list[ToSend]] = {}
-        for group in groups:
-            of_each.setdefault(group.request.ref, []).append(group)
-        await asyncio.gather(*(self._send_in_order(client, each, outcome) for each in of_each.values()))
-        unrecorded = await self._record(client, outcome.suppressed, request, who)
+        until = asyncio.get_running_loop().time() + DEADLINE.total_seconds()
+        outcome = _Outcome()
+        placed = await self._placed(found.alerts, routing, outcome)
+        await self._tell(client, placed, routing, outcome, request, until)
+        # Under a name of its own: sent again, the request may tell the same incident more under the other.
+        of_a_storm = self._perhaps_of_a_storm(routing, outcome)
+        await self._tell(client, of_a_storm, routing, outcome, f"{request}#storm", until)
+        outcome.suppressed += [_nothing_open(each) for each in outcome.unknown if not _in_a_storm(each, outcome)]
+        unrecorded = await self._record(client, outcome.suppressed, request, who, until)
         return AlertsAnswer(
             request=request,
             taken=sum(each.fired + each.cleared for each in outcome.taken),
@@ -72,76 +82,113 @@ class Intake:
             ignored=found.ignored,
         )
 
-    def _placed(
-        self, alerts: Iterable[Alert], routing: Routing, request: str
-    ) -> tuple[tuple[ToSend, ...], list[Suppressed]]:
+    async def _placed(self, alerts: Sequence[Alert], routing: Routing, outcome: _Outcome) -> list[Placed]:
+        placing = Placing(routing, self._silences.in_force(), self._around.now)
         met: dict[str, Surroundings] = {}
-        silences = self._silences.in_force()
         placed: list[Placed] = []
-        suppressed: list[Suppressed] = []
-        for alert in alerts:
+        for number, alert in enumerate(alerts, start=1):
             if alert.environment not in met:
-                around = self._around.around(alert.environment, routing.incidents.storm.within)
-                met[alert.environment] = replace(around, silences=silences)
-            around = met[alert.environment]
-            where = place(alert, routing, around)
+                met[alert.environment] = self._around.around(alert.environment, routing.incidents.storm.within)
+            where = placing.place(alert, met[alert.environment])
             if isinstance(where, Suppressed):
-                suppressed.append(where)
-                continue
-            placed.append(where)
-            if alert.status is AlertStatus.FIRED and where.ref not in around.open_incidents:
-                self._around.begins(where.ref)
-            storm = umbrella(alert.environment)
-            if alert.status is AlertStatus.CLEARED and self._around.is_open(storm) and where.ref != storm:
-                # It may have fired into the storm's own incident, which cannot end otherwise.
-                placed.append(Placed(alert, storm, where.severity, umbrella=True))
-        return by_incident(placed, routing.incidents, request), suppressed
+                outcome.suppressed.append(where)
+            else:
+                placed += self._with_umbrella(where, routing)
+            if number % _WITHOUT_A_BREAK == 0:
+                await asyncio.sleep(0)
+                met.clear()  # a look at Temporal may have replaced what they hold
+        return placed
 
-    async def _send_in_order(self, client: Client | None, groups: Sequence[ToSend], outcome: _Outcome) -> None:
-        """All that one incident is told; what clears may be what fires before it."""
-        for group in groups:
-            await self._send(client, group, outcome)
+    def _with_umbrella(self, placed: Placed, routing: Routing) -> tuple[Placed, ...]:
+        """What cleared may have fired into a storm's incident, which cannot end otherwise. Where none is known to be
+        open, only that is told to it which no other incident knows: a storm may have begun elsewhere a second ago.
+        """
+        alert = placed.alert
+        if alert.status is AlertStatus.FIRED:
+            # One that is pending may never open.
+            begins = placed.open_after is None or placed.open_after.alerts == 1
+            if begins and not self._around.knows(placed.ref):
+                self._around.begins(placed.ref, placed.severity)
+        elif placed.ref != (storm := umbrella(alert.environment)) and self._around.may_be_open(storm):
+            return placed, in_storm(placed, routing.incidents)
+        return (placed,)
 
-    async def _send(self, client: Client | None, group: ToSend, outcome: _Outcome) -> None:
-        ref = group.request.ref
-        try:
-            async with asyncio.timeout(DEADLINE.total_seconds()):
-                if client is None:
-                    self._failed(group, outcome, "Temporal is not reached")
-                    return
-                await self._deliver(client, group, outcome)
-        except TimeoutError:
-            self._failed(group, outcome, NO_ANSWER)
-        except RPCError as error:
-            why = NO_ANSWER if error.status in _NO_ANSWER else f"Temporal did not take it: {error.message[:300]}"
-            self._failed(group, outcome, why)
-            if error.status is RPCStatusCode.INVALID_ARGUMENT:
-                self._around.did_not_begin(ref)
+    def _perhaps_of_a_storm(self, routing: Routing, outcome: _Outcome) -> list[Placed]:
+        return [
+            in_storm(Placed(alert, umbrella(alert.environment), Severity.SEV4), routing.incidents)
+            for alert in outcome.unknown
+            if alert.environment not in outcome.umbrellas
+        ]
 
-    def _failed(self, group: ToSend, outcome: _Outcome, why: str) -> None:
-        ref = group.request.ref
-        if group.fired:
-            self._around.did_not_begin(ref)
-        outcome.failed.append(NotTaken(incident=incident_id(ref), alerts=len(group.alerts), why=why))
+    async def _tell(
+        self,
+        client: Client | None,
+        placed: Iterable[Placed],
+        routing: Routing,
+        outcome: _Outcome,
+        request: str,
+        until: float,
+    ) -> None:
+        of_each: dict[IncidentRef, list[ToSend]] = {}
+        together = 0
+        for part in by_incident(placed, routing.incidents, request):
+            of_each.setdefault(part.request.ref, []).append(part)
+            together += len(part.alerts)
+            if together >= _WITHOUT_A_BREAK:
+                together = 0
+                await asyncio.sleep(0)
+        await asyncio.gather(*(self._send_in_order(client, each, outcome, until) for each in of_each.values()))
 
-    async def _deliver(self, client: Client, group: ToSend, outcome: _Outcome) -> None:
-        """Raises RPCError."""
-        fired = cleared = 0
-        if group.fired:
-            await self._mailboxes.send(Letter(client, group.request, group.fired, fires=True))
-            fired = len(group.fired.alerts)
-        if group.cleared:
-            if await self._mailboxes.send(Letter(client, group.request, group.cleared, fires=False)):
-                cleared = len(group.cleared.alerts)
-            elif group.request.ref.service != umbrella(group.request.ref.environment).service:
-                outcome.suppressed += [
-                    _nothing_open(alert) for alert in group.alerts if alert.status is AlertStatus.CLEARED
+    async def _send_in_order(
+        self, client: Client | None, parts: Sequence[ToSend], outcome: _Outcome, until: float
+    ) -> None:
+        """All that one incident is told. Of what follows a part that failed nothing is sent: when all of it is sent
+        again, what was heard already is left out, and would stand before what it came after.
+        """
+        for number, part in enumerate(parts):
+            why = await self._send(client, part, outcome, until)
+            if why:
+                if number == 0 and part.fired:
+                    self._around.did_not_begin(part.request.ref)
+                outcome.failed += [
+                    NotTaken(incident=incident_id(left.request.ref), alerts=len(left.alerts), why=why)
+                    for left in parts[number:]
                 ]
+                return
+
+    async def _send(self, client: Client | None, part: ToSend, outcome: _Outcome, until: float) -> str:
+        """Why it was not taken; empty where it was."""
+        if client is None:
+            return "Temporal is not reached"
+        try:
+            async with asyncio.timeout_at(until):
+                await self._deliver(client, part, outcome)
+        except TimeoutError:
+            return NO_ANSWER
+        except RPCError as error:
+            return NO_ANSWER if error.status in _NO_ANSWER else f"Temporal did not take it: {error.message[:300]}"
+        return ""
+
+    async def _deliver(self, client: Client, part: ToSend, outcome: _Outcome) -> None:
+        """Raises RPCError."""
+        ref = part.request.ref
+        storm = umbrella(ref.environment)
+        fired = cleared = 0
+        if part.fired:
+            await self._mailboxes.send(Letter(client, part.request, part.fired, fires=True))
+            fired = len(part.fired.alerts)
+        if part.cleared:
+            there = await self._mailboxes.send(Letter(client, part.request, part.cleared, fires=False))
+            cleared = len(part.cleared.alerts) if there else 0
+            if ref == storm:
+                outcome.umbrellas[ref.environment] = there
+            elif not there:
+                outcome.unknown += [alert for alert in part.alerts if alert.status is AlertStatus.CLEARED]
         if fired or cleared:
-            outcome.taken.append(TakenBy(incident=incident_id(group.request.ref), fired=fired, cleared=cleared))
+            outcome.taken.append(TakenBy(incident=incident_id(ref), fired=fired, cleared=cleared))
 
     async def _record(
-        self, client: Client | None, suppressed: list[Suppressed], request: str, who: str
+        self, client: Client | None, suppressed: list[Suppressed], request: str, who: str, until: float
     ) -> tuple[NotTaken, ...]:
         """What could not be recorded, which is to be sent again like what was not taken."""
         if not suppressed:
@@ -151,7 +198,8 @@ class Intake:
             now = self._around.now
             entries = [
                 AuditEntry(
-                    key=f"{request}/{number}",
+                    # Sent again, the alert may stand elsewhere in the list, and open nothing for another reason.
+                    key=f"{request}/{each.alert.dedupe_key}/{each.alert.status}/{each.by}",
                     at=now,
                     who=who,
                     what=f"alert {each.alert.status}",
@@ -161,10 +209,10 @@ class Intake:
                     why=each.why[:500],
                     note=each.alert.title,
                 )
-                for number, each in enumerate(suppressed)
+                for each in suppressed
             ]
             try:
-                async with asyncio.timeout(DEADLINE.total_seconds()):
+                async with asyncio.timeout_at(until):
                     await self._suppressions.keep(client, entries)
             except (RPCError, TimeoutError) as error:
                 why = f"why it opens nothing could not be recorded: {getattr(error, 'message', NO_ANSWER)[:300]}"
@@ -179,6 +227,11 @@ _NO_ANSWER = frozenset({RPCStatusCode.UNAVAILABLE, RPCStatusCode.DEADLINE_EXCEED
 def _nothing_open(alert: Alert) -> Suppressed:
     why = "it says that something is right again of which no incident is open"
     return Suppressed(alert=alert, by=SuppressedBy.NOTHING_OPEN, why=why)
+
+
+def _in_a_storm(alert: Alert, outcome: _Outcome) -> bool:
+    """Whether the umbrella incident took it, or is to be told once more, as the request failed."""
+    return outcome.umbrellas.get(alert.environment, bool(outcome.failed))
 
 
 def _said(each: Suppressed) -> OpensNothing:

@@ -6,15 +6,19 @@ import time
 from bisect import bisect_right, insort
 from collections import defaultdict
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import takewhile
 
-from temporalio.client import Client
+from temporalio.client import Client, WorkflowExecution
+from temporalio.common import SearchAttributeKey
 from temporalio.service import RPCError
 
 from analysis.placing import Surroundings
+from analysis.silencing import OpenNow
 from models.ids import IncidentRef, parse_incident_id
 from models.incident import Phase
+from models.severity import Severity
 from models.temporal_names import INCIDENT_WORKFLOW, SearchAttribute
 
 LOOK_EVERY = timedelta(seconds=2)
@@ -25,12 +29,23 @@ _MOST = 20_000
 _FRESH = timedelta(seconds=15)
 """How long one that was just begun counts as open before the list has to show it."""
 
+TRUSTED_FOR = timedelta(seconds=10)
+"""How long a list that was read tells that something is not open."""
+
+_SEVERITY = SearchAttributeKey.for_keyword(SearchAttribute.SEVERITY)
+
 _OPEN = ", ".join(f"'{phase}'" for phase in Phase if phase.open)
 _QUERY = (
     f"WorkflowType = '{INCIDENT_WORKFLOW}' AND ExecutionStatus = 'Running' AND {SearchAttribute.PHASE} IN ({_OPEN})"
 )
 
 logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class _Listed:
+    started: datetime
+    severity: Severity
 
 
 class OpenIncidents:
@@ -42,9 +57,10 @@ class OpenIncidents:
 
     def __init__(self, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         self._now = now
-        self._listed: dict[IncidentRef, datetime] = {}
-        self._begun: dict[IncidentRef, datetime] = {}
-        self._known: dict[IncidentRef, datetime] = {}
+        self._read_at: datetime | None = None
+        self._listed: dict[IncidentRef, _Listed] = {}
+        self._begun: dict[IncidentRef, _Listed] = {}
+        self._known = OpenNow()
         self._opened: dict[IncidentRef, datetime] = {}
         self._times: defaultdict[str, list[datetime]] = defaultdict(list)
 
@@ -64,14 +80,22 @@ class OpenIncidents:
         del times[: bisect_right(times, now - within)]
         return Surroundings(now=now, open_incidents=self._known, opened=times)
 
-    def is_open(self, ref: IncidentRef) -> bool:
+    def knows(self, ref: IncidentRef) -> bool:
+        """Whether it is open, as far as is known."""
         return ref in self._known
 
-    def begins(self, ref: IncidentRef) -> None:
+    def may_be_open(self, ref: IncidentRef) -> bool:
+        """Whether it is known to be open, or nothing that was read lately says that it is not. A list that is fresh may
+        miss what another process began within the last two seconds.
+        """
+        return ref in self._known or self._read_at is None or self._now() - self._read_at > TRUSTED_FOR
+
+    def begins(self, ref: IncidentRef, severity: Severity) -> None:
         """It is being opened here, now."""
         now = self._now()
         self._begun.pop(ref, None)
-        self._begun[ref] = self._known[ref] = now
+        self._begun[ref] = _Listed(now, severity)
+        self._known.add(ref, severity)
         if ref not in self._opened:
             self._opened[ref] = now
             insort(self._times[ref.environment], now)
@@ -80,7 +104,7 @@ class OpenIncidents:
         self._begun.pop(ref, None)
         if ref in self._listed:
             return
-        self._known.pop(ref, None)
+        self._known.discard(ref)
         at = self._opened.pop(ref, None)
         times = self._times[ref.environment]
         if at in times:
@@ -88,10 +112,10 @@ class OpenIncidents:
 
     def _forget_begun(self, now: datetime) -> None:
         """Those that the list should show by now; the oldest stand first."""
-        for ref, _at in list(takewhile(lambda each: each[1] <= now - _FRESH, self._begun.items())):
+        for ref, _at in list(takewhile(lambda each: each[1].started <= now - _FRESH, self._begun.items())):
             del self._begun[ref]
             if ref not in self._listed:
-                self._known.pop(ref, None)
+                self._known.discard(ref)
 
     async def keep_current(self, client: Callable[[], Client | None], longest_window: Callable[[], timedelta]) -> None:
         """For ever."""
@@ -116,22 +140,31 @@ class OpenIncidents:
 
     async def refresh(self, client: Client, window: timedelta) -> None:
         """Raises RPCError."""
-        listed: dict[IncidentRef, datetime] = {}
+        listed: dict[IncidentRef, _Listed] = {}
+        asked_at = self._now()
         async for found in client.list_workflows(_QUERY, limit=_MOST, page_size=1000):
             try:
-                listed[parse_incident_id(found.id)] = found.start_time
+                listed[parse_incident_id(found.id)] = _Listed(found.start_time, _severity_of(found))
             except ValueError:
                 continue  # somebody gave it an id of their own
         now = self._now()
-        for ref, started in listed.items():
+        for ref, each in listed.items():
             # Of one that is known, a later start is only that of its next run.
-            self._opened.setdefault(ref, self._listed.get(ref, started))
-        self._listed = listed
+            self._opened.setdefault(ref, self._listed.get(ref, each).started)
+        self._listed, self._read_at = listed, asked_at
         self._forget_begun(now)
-        self._known = {**listed, **self._begun}
+        self._known = OpenNow({ref: each.severity for ref, each in {**self._begun, **listed}.items()})
         self._opened = {ref: at for ref, at in self._opened.items() if at > now - window or ref in listed}
         self._times = defaultdict(list)
         for ref, at in self._opened.items():
             self._times[ref.environment].append(at)
         for times in self._times.values():
             times.sort()
+
+
+def _severity_of(found: WorkflowExecution) -> Severity:
+    """One that says nothing is the least grave: an incident too many is better than one too few."""
+    try:
+        return Severity(found.typed_search_attributes.get(_SEVERITY) or "")
+    except ValueError:
+        return Severity.SEV4

@@ -12,7 +12,11 @@ def all_hold(texts: Iterable[str], alert: Alert) -> bool:
 
 def holds(text: str, alert: Alert) -> bool:
     """A comparison of numbers does not hold where there is no such number."""
-    test = test_of(text)
+    return test_holds(test_of(text), alert)
+
+
+def test_holds(test: Test, alert: Alert) -> bool:
+    """The same of a text that was taken apart before."""
     return _matches(test, label_of(alert, test.name)) if test.number is None else _compares(test, alert)
 
 

@@ -1,17 +1,17 @@
 """From a catalog and an alert to the incident that it belongs to, or to the reason why it opens none.
 
-Whoever takes alerts in calls `place` for each, puts those of one incident together with `by_incident`, and sends each
-group as one signal, with a start for those that fired.
+Whoever takes alerts in has `Placing` place each, puts those of one incident together with `by_incident`, and sends each
+part as one signal, or two: what fired, with a start, then what cleared.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
 from analysis.alert_making import cut
 from analysis.routing import incident_key, route_of, severity_for
-from analysis.silencing import inhibited, silenced
+from analysis.silencing import Inhibition, OpenNow, Silencer
 from analysis.storm import storms, umbrella
 from models.alert import Alert, AlertStatus, Suppressed
 from models.ids import IncidentRef, Name
@@ -42,12 +42,12 @@ class Routing(Protocol):
 class Surroundings:
     """What is known beside the catalog when an alert comes in.
 
-    `open_incidents` are those that are triggered or acknowledged, a mapping or a set where they are many; `opened` is
-    when the last new ones began; `silences` are those that are in force beside the catalog's.
+    `open_incidents` are those that are triggered or acknowledged; `opened` is when the last new ones began; `silences`
+    are those that are in force beside the catalog's.
     """
 
     now: datetime
-    open_incidents: Collection[IncidentRef] = ()
+    open_incidents: OpenNow = field(default_factory=OpenNow)
     opened: Sequence[datetime] = ()
     silences: Sequence[Silence] = ()
 
@@ -66,7 +66,7 @@ class Placed:
 
 @dataclass(frozen=True)
 class ToSend:
-    """One signal for one incident, and what it begins with if there is none of its key.
+    """What one incident is told together, what fired before what cleared; and what it begins with if there is none.
 
     The signals hold what an incident goes by; `alerts` are the same with all that was said of them.
     """
@@ -77,46 +77,81 @@ class ToSend:
     alerts: tuple[Alert, ...] = field(default=())
 
 
-def place(alert: Alert, catalog: Routing, around: Surroundings) -> Placed | Suppressed:
-    """What cleared is never suppressed: it goes where it would have gone when it fired."""
-    spec = catalog.incidents
-    route = route_of(alert, spec)
-    ref = IncidentRef(
-        environment=alert.environment, service=alert.service, key=incident_key(alert, route.group_by or ())
-    )
-    placed = Placed(
-        alert=alert,
-        ref=ref,
-        severity=severity_for(alert, spec, route),
-        policy=route.policy or DEFAULT_POLICY,
-        open_after=route.open_after,
-    )
-    if alert.status is AlertStatus.CLEARED or ref in around.open_incidents:
+class Placing:
+    """Places the alerts of one request; what all of them are held against is made ready once."""
+
+    def __init__(self, catalog: Routing, silences: Sequence[Silence], now: datetime) -> None:
+        self._spec = catalog.incidents
+        self._silencer = Silencer((*self._spec.silences, *silences), now)
+        self._inhibition = Inhibition(catalog.depends_on)
+
+    def place(self, alert: Alert, around: Surroundings) -> Placed | Suppressed:
+        """What cleared is never suppressed: it goes where it would go if it fired now. After an edit of the routes or
+        of `group_by` that may be another incident than the one it fired into, which then waits for a person.
+        """
+        spec = self._spec
+        route = route_of(alert, spec)
+        ref = IncidentRef(
+            environment=alert.environment, service=alert.service, key=incident_key(alert, route.group_by or ())
+        )
+        placed = Placed(
+            alert=alert,
+            ref=ref,
+            severity=severity_for(alert, spec, route),
+            policy=route.policy or DEFAULT_POLICY,
+            open_after=route.open_after,
+        )
+        if alert.status is AlertStatus.CLEARED or ref in around.open_incidents:
+            return placed
+        suppressed = self._silencer.silenced(alert) or self._inhibition.inhibited(
+            alert, placed.severity, around.open_incidents
+        )
+        if suppressed:
+            return suppressed
+        if storms(around.opened, spec.storm, around.now):
+            return in_storm(placed, spec)
         return placed
-    silences = (*spec.silences, *around.silences)
-    suppressed = silenced(alert, silences, around.now) or inhibited(alert, catalog.depends_on, around.open_incidents)
-    if suppressed:
-        return suppressed
-    if storms(around.opened, spec.storm, around.now):
-        return Placed(alert, umbrella(alert.environment), placed.severity, umbrella=True)
-    return placed
 
 
-def by_incident(placed: Iterable[Placed], spec: IncidentsSpec, request: str = "") -> tuple[ToSend, ...]:
-    """What to send to each incident: all its alerts of a request, those that cleared apart from those that fired.
+def place(alert: Alert, catalog: Routing, around: Surroundings) -> Placed | Suppressed:
+    """One alert by itself."""
+    return Placing(catalog, around.silences, around.now).place(alert, around)
 
-    Of very many for one incident there are several, which are told apart as requests of their own.
+
+def in_storm(placed: Placed, spec: IncidentsSpec) -> Placed:
+    """The same alert, in the umbrella incident of its environment."""
+    policy = spec.storm.policy or placed.policy
+    return Placed(placed.alert, umbrella(placed.ref.environment), placed.severity, policy, umbrella=True)
+
+
+def by_incident(placed: Iterable[Placed], spec: IncidentsSpec, request: str = "") -> Iterator[ToSend]:
+    """What to send to each incident of a request, its parts one after the other, told apart as requests of their own.
+
+    There are several parts of very many alerts, and where the same thing fires again after it cleared.
     """
     groups: dict[IncidentRef, list[Placed]] = {}
     for each in placed:
         groups.setdefault(each.ref, []).append(each)
-    return tuple(
-        _to_send(
-            ref, group[first : first + MOST_IN_A_SIGNAL], spec, f"{request}#{first}" if request and first else request
-        )
-        for ref, group in groups.items()
-        for first in range(0, len(group), MOST_IN_A_SIGNAL)
-    )
+    for ref, group in groups.items():
+        for first, part in _parts(group):
+            yield _to_send(ref, part, spec, f"{request}#{first}" if request and first else request)
+
+
+def _parts(group: Sequence[Placed]) -> Iterator[tuple[int, list[Placed]]]:
+    """Each with the position of its first. In one that may be told as what fired and then what cleared, nothing fires
+    after it has cleared. Every change of status would do as well, but of a thousand mixed ones make a thousand calls.
+    """
+    first, part, cleared = 0, list[Placed](), set[str]()
+    for number, each in enumerate(group):
+        fires = each.alert.status is AlertStatus.FIRED
+        if len(part) == MOST_IN_A_SIGNAL or (fires and each.alert.dedupe_key in cleared):
+            yield first, part
+            first, part, cleared = number, [], set()
+        part.append(each)
+        if not fires:
+            cleared.add(each.alert.dedupe_key)
+    if part:
+        yield first, part
 
 
 def rules_of(spec: IncidentsSpec, policy: str, open_after: OpenAfter | None = None) -> IncidentRules:
@@ -146,7 +181,9 @@ def _targets(names: Sequence[str], spec: IncidentsSpec) -> tuple[NotifyTarget, .
 
 
 def _to_send(ref: IncidentRef, group: list[Placed], spec: IncidentsSpec, request: str) -> ToSend:
-    gravest = min(group, key=lambda each: each.severity)
+    # What is right again has no say in how grave it is, nor in what it is called.
+    telling = [each for each in group if each.alert.status is AlertStatus.FIRED] or group
+    gravest = min(telling, key=lambda each: each.severity)
     fired = tuple(_slim(each.alert) for each in group if each.alert.status is AlertStatus.FIRED)
     cleared = tuple(_slim(each.alert) for each in group if each.alert.status is AlertStatus.CLEARED)
     title = "a storm of alerts" if gravest.umbrella else gravest.alert.title

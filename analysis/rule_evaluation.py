@@ -5,18 +5,17 @@ what could not be read is no verdict. An alert stays what it was, and the time i
 nothing: neither towards `for` nor towards `keep_firing_for`.
 """
 
-import hashlib
-import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from analysis.rule_blindness import blindness, key_of
+from analysis.rule_bounds import BOUNDS, Part, Room
 from models.alert import LONGEST_KEY, LONGEST_LABEL, MOST_LABELS, AlertStatus
 from models.alert_expression import Figure
 from models.alert_rules import (
     ALERT_NAME,
-    BLIND,
     ActiveAlert,
     AlertChange,
     AlertRule,
@@ -54,55 +53,18 @@ Found = Sequence[Sample] | Unread
 def evaluated(
     rules: RuleSet, standing: RuleStanding, found: Mapping[str, Found], now: datetime
 ) -> tuple[RuleStanding, tuple[AlertChange, ...]]:
-    """`found` is what was read for the rules that were due, by their ids."""
+    """`found` is what was read for the rules that were due, by their ids.
+
+    Of very many changes a part is returned: rules of which some are left stay as they were, and due.
+    """
     changes: list[AlertChange] = []
+    part = Part()
     for rule in rules.rules:
         if rule.id in found:
-            standing, changed = _with_rule(rule, standing, found[rule.id], now)
+            standing, changed = _with_rule(rule, standing, found[rule.id], part, now)
             changes += changed
-    standing, changed = _blindness(rules, standing, now)
-    return _said_again(rules, standing, [*changes, *changed], now)
-
-
-def revised(old: RuleSet, new: RuleSet, standing: RuleStanding) -> RuleStanding:
-    """What stands after an edit: pending alerts of rules that are there no more, or mean something else, are forgotten.
-
-    Those that fire are left without a rule, for `cleared_orphans`.
-    """
-    before = {rule.id: rule for rule in old.rules}
-    kept = {rule.id for rule in new.rules if rule.id in before and _same_alerts(before[rule.id], rule)}
-    alerts = {
-        key: alert
-        for key, alert in standing.alerts.items()
-        if alert.rule in kept or alert.rule == BLIND or alert.state is AlertState.FIRING
-    }
-    changes: dict[str, object] = {
-        "alerts": {
-            key: alert if alert.rule in kept or alert.rule == BLIND else _orphaned(alert)
-            for key, alert in alerts.items()
-        },
-        "troubles": {rule: trouble for rule, trouble in standing.troubles.items() if rule in kept},
-        "values": {rule: value for rule, value in standing.values.items() if rule in kept},
-        "evaluated_at": {rule: at for rule, at in standing.evaluated_at.items() if rule in kept},
-    }
-    if old.metrics != new.metrics:
-        changes |= {"last": None, "counted": ()}
-    return standing.model_copy(update=changes)
-
-
-def cleared_orphans(
-    rules: RuleSet, standing: RuleStanding, now: datetime
-) -> tuple[RuleStanding, tuple[AlertChange, ...]]:
-    """Clear what fires and belongs to no rule any more."""
-    known = {BLIND, *(rule.id for rule in rules.rules)} if rules.rules else set[str]()
-    gone = {key: alert for key, alert in standing.alerts.items() if alert.rule not in known}
-    left = {key: alert for key, alert in standing.alerts.items() if key not in gone}
-    changes = tuple(
-        AlertChange(alert=alert, status=AlertStatus.CLEARED, at=now)
-        for alert in gone.values()
-        if alert.state is AlertState.FIRING
-    )
-    return standing.model_copy(update={"alerts": left}), changes
+    standing, changed = blindness(rules, standing, now)
+    return _said_again(rules, standing, [*changes, *changed], part, now)
 
 
 def next_due(rules: RuleSet, standing: RuleStanding, now: datetime) -> datetime:
@@ -124,7 +86,7 @@ def alert_labels(rule: AlertRule, sample: Sample) -> dict[str, str]:
 
 
 def _with_rule(
-    rule: AlertRule, standing: RuleStanding, found: Found, now: datetime
+    rule: AlertRule, standing: RuleStanding, found: Found, part: Part, now: datetime
 ) -> tuple[RuleStanding, list[AlertChange]]:
     mine = {key: alert for key, alert in standing.alerts.items() if alert.rule == rule.id}
     evaluated_at = {**standing.evaluated_at, rule.id: now}
@@ -134,19 +96,18 @@ def _with_rule(
         active, unknown = _sorted_out(rule, found)
         found = _too_much(rule, active) or found
     if isinstance(found, Unread):
-        trouble = Trouble(since=_since(standing, rule.id, now), text=found.why[:_LONGEST_TROUBLE])
-        changes = {"troubles": {**standing.troubles, rule.id: trouble}, "evaluated_at": evaluated_at}
+        changes = {"troubles": _troubled(standing, rule, found.why, now), "evaluated_at": evaluated_at}
         return standing.model_copy(update=changes), []
-    alerts, changed = _decided(rule, mine, active, unknown, now)
+    decided = _decided(rule, mine, active, unknown, standing, part, now)
     others = {key: alert for key, alert in standing.alerts.items() if alert.rule != rule.id}
-    troubles = {key: trouble for key, trouble in standing.troubles.items() if key != rule.id}
+    why = f"{decided.crowded_out} of the {len(active)} alerts that it finds are left out; {BOUNDS}"
     update = {
-        "alerts": {**others, **alerts},
-        "troubles": troubles,
+        "alerts": {**others, **decided.alerts},
+        "troubles": _troubled(standing, rule, why if decided.crowded_out else "", now),
         "values": {**standing.values, rule.id: _for_people(found)},
-        "evaluated_at": evaluated_at,
+        "evaluated_at": standing.evaluated_at if decided.unfinished else evaluated_at,
     }
-    return standing.model_copy(update=update), changed
+    return standing.model_copy(update=update), decided.changes
 
 
 def _sorted_out(rule: AlertRule, found: Sequence[Sample]) -> tuple[dict[str, Sample], set[str]]:
@@ -179,29 +140,63 @@ def _too_much(rule: AlertRule, active: Mapping[str, Sample]) -> Unread | None:
     return None
 
 
+@dataclass
+class _Decided:
+    """`crowded_out` found no room; `unfinished`: what would have changed beside what is said at once was left."""
+
+    alerts: dict[str, ActiveAlert] = field(default_factory=dict)
+    changes: list[AlertChange] = field(default_factory=list)
+    crowded_out: int = 0
+    unfinished: bool = False
+
+    def change(
+        self, key: str, alert: ActiveAlert, status: AlertStatus, before: ActiveAlert | None, part: Part, now: datetime
+    ) -> None:
+        if part.takes(alert):
+            self.changes.append(AlertChange(alert=alert, status=status, at=now))
+            if status is AlertStatus.FIRED:
+                self.alerts[key] = alert
+            return
+        self.unfinished = True
+        if before is not None:
+            self.alerts[key] = before
+
+
 def _decided(
-    rule: AlertRule, mine: Mapping[str, ActiveAlert], active: Mapping[str, Sample], unknown: set[str], now: datetime
-) -> tuple[dict[str, ActiveAlert], list[AlertChange]]:
-    alerts: dict[str, ActiveAlert] = {}
-    changes: list[AlertChange] = []
+    rule: AlertRule,
+    mine: Mapping[str, ActiveAlert],
+    active: Mapping[str, Sample],
+    unknown: set[str],
+    standing: RuleStanding,
+    part: Part,
+    now: datetime,
+) -> _Decided:
+    decided = _Decided()
+    room: Room | None = None
     for key, sample in active.items():
         before = mine.get(key)
         alert = _holds(rule, before, sample, now)
+        if before is None:
+            room = room or Room(standing.alerts.values())
+            if not room.takes(alert):
+                decided.crowded_out += 1
+                continue
         if alert.state is AlertState.FIRING and (before is None or before.state is AlertState.PENDING):
-            changes.append(AlertChange(alert=alert, status=AlertStatus.FIRED, at=now))
-        alerts[key] = alert
+            decided.change(key, alert, AlertStatus.FIRED, before, part, now)
+        else:
+            decided.alerts[key] = alert
     for key, alert in mine.items():
         if key in active:
             continue
         if key in unknown:
-            alerts[key] = alert
+            decided.alerts[key] = alert
         elif alert.state is AlertState.FIRING:
             kept = _holds_not(rule, alert, now)
             if kept:
-                alerts[key] = kept
+                decided.alerts[key] = kept
             else:
-                changes.append(AlertChange(alert=alert, status=AlertStatus.CLEARED, at=now))
-    return alerts, changes
+                decided.change(key, alert, AlertStatus.CLEARED, alert, part, now)
+    return decided
 
 
 def _holds(rule: AlertRule, before: ActiveAlert | None, sample: Sample, now: datetime) -> ActiveAlert:
@@ -238,38 +233,8 @@ def _unseen(rule: AlertRule, alert: ActiveAlert, now: datetime) -> timedelta:
     return gap - rule.interval if gap > _LATE * rule.interval else timedelta(0)
 
 
-def _blindness(rules: RuleSet, standing: RuleStanding, now: datetime) -> tuple[RuleStanding, list[AlertChange]]:
-    """The alert that rules cannot be evaluated, by its own rule."""
-    mine = {key: alert for key, alert in standing.alerts.items() if alert.rule == BLIND}
-    if rules.blind_after is None and not mine:
-        return standing, []
-    worst = min(standing.troubles.items(), key=lambda item: (item[1].since, item[0]), default=None)
-    fires = worst is not None and rules.blind_after is not None and now - worst[1].since >= rules.blind_after
-    if bool(mine) == fires:
-        return standing, []
-    others = {key: alert for key, alert in standing.alerts.items() if alert.rule != BLIND}
-    if not fires or worst is None:
-        changes = [AlertChange(alert=alert, status=AlertStatus.CLEARED, at=now) for alert in mine.values()]
-        return standing.model_copy(update={"alerts": others}), changes
-    labels = {ALERT_NAME: BLIND, "rules": rules.ref.service}
-    alert = ActiveAlert(
-        rule=BLIND,
-        labels=labels,
-        annotations={
-            "summary": f"alert rules of {rules.ref.service} cannot be evaluated, so nothing would fire",
-            "description": f"{worst[0]}: {worst[1].text}",
-        },
-        state=AlertState.FIRING,
-        since=worst[1].since,
-        known_at=now,
-        fired_at=now,
-    )
-    standing = standing.model_copy(update={"alerts": {**others, _digest(BLIND, labels): alert}})
-    return standing, [AlertChange(alert=alert, status=AlertStatus.FIRED, at=now)]
-
-
 def _said_again(
-    rules: RuleSet, standing: RuleStanding, changes: list[AlertChange], now: datetime
+    rules: RuleSet, standing: RuleStanding, changes: list[AlertChange], part: Part, now: datetime
 ) -> tuple[RuleStanding, tuple[AlertChange, ...]]:
     """What fires is said again every so often: somebody may have closed its incident, or a silence have ended."""
     alerts = dict(standing.alerts)
@@ -278,25 +243,19 @@ def _said_again(
             continue
         if alert.again_at is None:
             alerts[key] = alert.model_copy(update={"again_at": now + rules.again})
-        elif now >= alert.again_at:
+        elif now >= alert.again_at and part.takes(alert):
             alerts[key] = alert.model_copy(update={"again_at": now + rules.again})
             changes.append(AlertChange(alert=alert, status=AlertStatus.FIRED, at=now))
     return standing.model_copy(update={"alerts": alerts}), tuple(changes)
 
 
-def _same_alerts(one: AlertRule, other: AlertRule) -> bool:
-    """Whether both rules make the same alerts of the same things; bounds and times may differ."""
-    figures = [rule.comparison.figure if rule.comparison else None for rule in (one, other)]
-    return (one.name, one.labels, one.query, figures[0]) == (other.name, other.labels, other.query, figures[1])
-
-
-def _orphaned(alert: ActiveAlert) -> ActiveAlert:
-    return alert.model_copy(update={"rule": ""})
-
-
-def _since(standing: RuleStanding, rule: str, now: datetime) -> datetime:
-    trouble = standing.troubles.get(rule)
-    return trouble.since if trouble else now
+def _troubled(standing: RuleStanding, rule: AlertRule, why: str, now: datetime) -> dict[str, Trouble]:
+    """What cannot be evaluated, and since when; with no `why` this rule can."""
+    before = standing.troubles.get(rule.id)
+    others = {key: trouble for key, trouble in standing.troubles.items() if key != rule.id}
+    if not why:
+        return others
+    return {**others, rule.id: Trouble(since=before.since if before else now, text=why[:_LONGEST_TROUBLE])}
 
 
 def _for_people(found: Sequence[Sample]) -> float | None:
@@ -308,8 +267,4 @@ def _for_people(found: Sequence[Sample]) -> float | None:
 
 
 def _key(rule: AlertRule, labels: Mapping[str, str]) -> str:
-    return _digest(rule.id, labels)
-
-
-def _digest(rule: str, labels: Mapping[str, str]) -> str:
-    return hashlib.sha256(json.dumps([rule, *sorted(labels.items())]).encode()).hexdigest()[:16]
+    return key_of(rule.id, labels)

@@ -5,7 +5,8 @@ from datetime import datetime, timedelta
 
 from analysis.alert_reading import NotUnderstoodError
 from analysis.rule_alerts import alert_of
-from analysis.rule_evaluation import cleared_orphans, revised
+from analysis.rule_blindness import unwatched
+from analysis.rule_revision import cleared_orphans, revised
 from models.alert import Alert, AlertStatus
 from models.alert_rules import (
     AlertChange,
@@ -42,6 +43,12 @@ def with_revision(state: RulesState, order: ReviseRules, batch: str, now: dateti
 
 def with_watched(state: RulesState, watched: RulesWatched, batch: str) -> RulesState:
     return _with_changes(state.model_copy(update={"standing": watched.standing}), watched.changes, batch)
+
+
+def with_unwatched(state: RulesState, why: str, batch: str, now: datetime) -> RulesState:
+    """None of the rules is evaluated any more; people hear of it."""
+    standing, changes = unwatched(state.rules, state.standing, why, now)
+    return _with_changes(state.model_copy(update={"standing": standing}), changes, batch)
 
 
 def with_sent(state: RulesState, sent: AlertsSent, now: datetime) -> RulesState:

@@ -11,10 +11,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 from fastapi import HTTPException, Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from analysis.rate_limits import draw, full
 from gateway.doorkeeper import address_of
 from models.audit import ACCEPTED, REFUSED, AuditEntry
 from models.front_door import AlertsAnswer
+from models.gateway_spec import RateSpec
 from models.ids import ServiceRef
 
 GATEWAY = "gateway"
@@ -26,6 +29,14 @@ _ONE_IN = timedelta(seconds=10)
 """Of requests beyond a rate one is written in such a time, with how many there were: they must not fill a disk."""
 
 _MOST_COUNTED = 1_000
+
+_UNSERVED = RateSpec(per_second=0.2, burst=30)
+"""Of requests that no door serves so many are written, whoever sends them: who looks for doors sends thousands."""
+
+_REFUSALS = 400
+_VISITED = "holdfast.visited"
+_NOT_AUDITED = frozenset({"/healthz", "/readyz"})
+"""Asked every few seconds, for ever, by what watches over the process."""
 
 logger = logging.getLogger(__name__)
 
@@ -69,9 +80,12 @@ class Accesses:
         self._log, self._environment, self._clock = log, environment, clock
         self._host = socket.gethostname()
         self._beyond: dict[str, tuple[float, int]] = {}
+        self._unserved = full(_UNSERVED, clock())
+        self._unwritten = 0
 
     @contextmanager
     def visit(self, request: Request) -> Iterator[Visit]:
+        request.scope[_VISITED] = True
         visit = Visit(f"{request.method} {request.url.path[:200]}", address_of(request))
         try:
             yield visit
@@ -86,6 +100,21 @@ class Accesses:
             raise
         else:
             self._write(visit)
+
+    def unserved(self, request: Request, status: int) -> None:
+        """One that came to no door: nothing is there, or it may not come in."""
+        if _VISITED in request.scope or request.url.path in _NOT_AUDITED:
+            return
+        drawn = draw(self._unserved, _UNSERVED, self._clock())
+        self._unserved = drawn.bucket
+        if drawn.wait is not None:
+            self._unwritten += 1
+            return
+        visit = Visit(f"{request.method} {request.url.path[:200]}", address_of(request), why=str(status))
+        visit.outcome = REFUSED if status >= _REFUSALS else ACCEPTED
+        visit.note = f"and {self._unwritten} more before it" if self._unwritten else ""
+        self._unwritten = 0
+        self._write(visit)
 
     def _one_of_many(self, visit: Visit) -> bool:
         """Whether this one is to be written, for those that were not."""
@@ -119,3 +148,22 @@ class Accesses:
                 note=visit.note,
             )
         )
+
+
+class Unserved:
+    """Around the application: has the accesses told of what none of its doors was."""
+
+    def __init__(self, app: ASGIApp, accesses: Accesses) -> None:
+        self._app, self._accesses = app, accesses
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+
+        async def heard(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                self._accesses.unserved(Request(scope), message["status"])
+            await send(message)
+
+        await self._app(scope, receive, heard)

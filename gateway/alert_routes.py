@@ -23,11 +23,22 @@ from analysis.opsgenie_alerts import from_opsgenie
 from analysis.own_alerts import from_own
 from analysis.pagerduty_alerts import from_pagerduty
 from analysis.sentry_alerts import from_sentry
-from analysis.signatures import NotSignedError, check_generic, check_grafana, check_pagerduty, check_sentry
-from gateway.accesses import Accesses
+from analysis.signatures import (
+    OLDEST,
+    OLDEST_EVENT,
+    Claim,
+    NotSignedError,
+    check_event_age,
+    generic_claim,
+    grafana_claim,
+    pagerduty_claim,
+    sentry_claim,
+)
+from gateway.accesses import Accesses, Visit
 from gateway.alert_schemas import RESPONSES, body_schema
-from gateway.bodies import Budget, body_of, drained, json_of
+from gateway.bodies import BODY_LIMIT, Budget, body_of, drained, json_of, proved_body_of
 from gateway.doorkeeper import SHOWN_BY, Caller, Doorkeeper
+from gateway.lobby import Lobby
 from gateway.rulebook import Rulebook, Rules
 from models import standard_webhooks
 from models.alert import Normalised
@@ -47,6 +58,9 @@ Read = Callable[[JsonValue, Naming], Normalised]
 class FailedRequests:
     """Requests of which a part was not taken, by their bodies: sent again within minutes, they are the same request, of
     which incidents know what they have taken. The same body after a 2xx, or much later, is a request of its own.
+
+    Known to this process alone, so another counts again what was taken in part. A name made of the body would be known
+    to all, but then the same news would be no news.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -63,6 +77,25 @@ class FailedRequests:
             self._names.popitem(last=False)
 
 
+class AnsweredEvents:
+    """Events that were taken, and the answers: what comes again, by a sender that did not hear or by somebody who
+    recorded it, is answered the same and does nothing. Kept for as long as such an event is not too old.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._answers: OrderedDict[str, tuple[AlertsAnswer, float]] = OrderedDict()
+
+    def answer_to(self, digest: str) -> AlertsAnswer | None:
+        answer, until = self._answers.get(digest, (None, 0.0))
+        return answer if self._clock() < until else None
+
+    def remember(self, digest: str, answer: AlertsAnswer) -> None:
+        self._answers[digest] = (answer, self._clock() + OLDEST_EVENT.total_seconds() + OLDEST.total_seconds())
+        if len(self._answers) > _MOST_REMEMBERED:
+            self._answers.popitem(last=False)
+
+
 @dataclass
 class Desk:
     """What every door shares."""
@@ -73,7 +106,9 @@ class Desk:
     accesses: Accesses
     client: Callable[[], Client | None]
     budget: Budget = field(default_factory=Budget)
+    lobby: Lobby = field(default_factory=lambda: Lobby(BODY_LIMIT))
     failed: FailedRequests = field(default_factory=FailedRequests)
+    events: AnsweredEvents = field(default_factory=AnsweredEvents)
 
 
 def alert_routes(desk: Desk) -> APIRouter:
@@ -129,20 +164,58 @@ async def _receive(desk: Desk, request: Request, door: str, read: Read | None) -
 async def _served(desk: Desk, request: Request, door: str, read: Read | None) -> Response:
     with desk.accesses.visit(request) as visit:
         rules = desk.rulebook.rules
-        signed = door in rules.signing
-        caller = None if signed else desk.doorkeeper.known(request)
-        if caller is not None:
+        if door in rules.signing:
+            answer = await _take_signed(desk, rules, request, door, read, visit)
+        else:
+            caller = desk.doorkeeper.known(request)
             visit.who = caller.name
             desk.doorkeeper.require(caller, Access.RESPONDER)
             read = read or _generic(rules, door)
-        async with body_of(request, desk.budget) as body:
-            if caller is None:
-                caller = _signed_by(desk, rules, request, door, body)
-                visit.who = caller.name
-                read = read or _generic(rules, door)
-            answer = await _take(desk, rules, request, door, caller, body, read or from_own)
-            visit.answered(answer)
-            return _response(answer)
+            async with body_of(request, desk.budget) as body:
+                answer = await _take(desk, rules, request, door, caller, body, read)
+        visit.answered(answer)
+        return _response(answer)
+
+
+async def _take_signed(
+    desk: Desk, rules: Rules, request: Request, door: str, read: Read | None, visit: Visit
+) -> AlertsAnswer:
+    """Without headers that may be right the body is not read at all. Raises HTTPException."""
+    secret = rules.signing[door].get_secret_value()
+    try:
+        claim = _claim(rules, request, door)
+        async with proved_body_of(request, desk.lobby, desk.budget, lambda body: claim.check(secret, body)) as body:
+            caller = desk.doorkeeper.signed(door)
+            visit.who = caller.name
+            if door == "pagerduty":
+                return await _take_event(desk, rules, request, caller, body)
+            return await _take(desk, rules, request, door, caller, body, read or _generic(rules, door))
+    except NotSignedError as error:
+        raise desk.doorkeeper.refusal(request, str(error)) from error
+
+
+def _claim(rules: Rules, request: Request, door: str) -> Claim:
+    """Raises NotSignedError."""
+    spec, headers, now = rules.catalog.gateway.signatures, request.headers, datetime.now(UTC)
+    if door == "grafana" and spec.grafana:
+        return grafana_claim(spec.grafana, headers, now)
+    if door == "sentry":
+        return sentry_claim(headers, now)
+    if door == "pagerduty":
+        return pagerduty_claim(headers)
+    return generic_claim(spec.generic[door.partition("/")[2]], headers, now)
+
+
+async def _take_event(desk: Desk, rules: Rules, request: Request, caller: Caller, body: bytes) -> AlertsAnswer:
+    """One event of PagerDuty, no two of which are the same. Raises NotSignedError for an old one."""
+    check_event_age(_event_of(json_of(body)).get("occurred_at"), datetime.now(UTC))
+    digest = hashlib.sha256(body).hexdigest()
+    answer = desk.events.answer_to(digest)
+    if answer is None:
+        answer = await _take(desk, rules, request, "pagerduty", caller, body, from_pagerduty)
+        if _status(answer) == _OK:
+            desk.events.remember(digest, answer)
+    return answer
 
 
 async def _take(
@@ -160,9 +233,14 @@ async def _take(
     return answer
 
 
+def _event_of(document: JsonValue) -> dict[str, JsonValue]:
+    event = document.get("event") if isinstance(document, dict) else None
+    return event if isinstance(event, dict) else {}
+
+
 def _given_id(request: Request, door: str, document: JsonValue) -> str:
     """What the sender itself names a delivery, the same when it is sent again; empty where it does not."""
-    if door == "pagerduty" and isinstance(document, dict) and isinstance(event := document.get("event"), dict):
+    if door == "pagerduty" and (event := _event_of(document)):
         return str(event.get("id") or "")
     return request.headers.get("idempotency-key", "") or request.headers.get(standard_webhooks.ID, "")
 
@@ -176,23 +254,6 @@ def _generic(rules: Rules, door: str) -> Read:
             404, f"There is no source {name!r} under incidents.sources in the catalog; there is {there}."
         )
     return lambda body, naming: from_generic(body, naming, name, spec)
-
-
-def _signed_by(desk: Desk, rules: Rules, request: Request, door: str, body: bytes) -> Caller:
-    """Raises HTTPException."""
-    secret, spec, now = rules.signing[door].get_secret_value(), rules.catalog.gateway.signatures, datetime.now(UTC)
-    try:
-        if door == "grafana" and spec.grafana:
-            check_grafana(spec.grafana, secret, request.headers, body, now)
-        elif door == "sentry":
-            check_sentry(secret, request.headers, body, now)
-        elif door == "pagerduty":
-            check_pagerduty(secret, request.headers, body)
-        else:
-            check_generic(spec.generic[door.partition("/")[2]], secret, request.headers, body, now)
-    except NotSignedError as error:
-        raise desk.doorkeeper.refusal(request, str(error)) from error
-    return desk.doorkeeper.signed(door)
 
 
 _OK, _NOT_UNDERSTOOD, _NOT_TAKEN = 200, 422, 503

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from datetime import timedelta
 
@@ -11,11 +11,13 @@ from pydantic import JsonValue
 from pydantic_core import from_json
 from starlette.requests import ClientDisconnect
 
+from gateway.lobby import Lobby
+
 BODY_LIMIT = 4 * 2**20
 """Bytes. 5,000 alerts of Alertmanager take about four millions."""
 
 IN_HAND = 8 * 2**20
-"""Bytes of bodies at once. Read and understood they take some ten times as much."""
+"""Bytes of bodies at once, of callers that are known. Read and understood they take some ten times as much."""
 
 LEAST = 16 * 2**10
 """What a request is reckoned at that is smaller, as serving one takes memory, too."""
@@ -73,30 +75,82 @@ class Budget:
 
 @asynccontextmanager
 async def body_of(request: Request, budget: Budget) -> AsyncIterator[bytes]:
-    """The body, for as long as the block lasts. Raises HTTPException."""
+    """The body of a caller that is known, for as long as the block lasts. Raises HTTPException."""
+    length = _length(request)
+    async with AsyncExitStack() as held:
+        await held.enter_async_context(_room(budget, LEAST if length is None else length))
+        if length is not None:
+            yield await _read(request)
+            return
+
+        async def grow(size: int) -> None:
+            # Given back before it is waited for: those who hold a little and want more would wait for each other.
+            if size > LEAST and not grown:
+                grown.append(size)
+                await held.aclose()
+                await held.enter_async_context(_room(budget, BODY_LIMIT))
+
+        grown: list[int] = []
+        yield await _read(request, grow)
+
+
+@asynccontextmanager
+async def proved_body_of(
+    request: Request, lobby: Lobby, budget: Budget, prove: Callable[[bytes], None]
+) -> AsyncIterator[bytes]:
+    """The body of a caller that nothing but the body can prove, once it has. Raises HTTPException, and what `prove`
+    raises.
+    """
+    _length(request)
+    async with AsyncExitStack() as arriving:
+        guest = arriving.enter_context(lobby.guest())
+        body = await _read(request, guest.grow)
+        guest.is_read()
+        prove(body)
+        async with _room(budget, len(body)):
+            await arriving.aclose()
+            yield body
+
+
+def _length(request: Request) -> int | None:
+    """What is said of it; None where nothing is."""
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
         raise HTTPException(415, "Send JSON, with content-type application/json.")
     said = request.headers.get("content-length", "")
-    length = int(said) if said.isascii() and said.isdigit() and len(said) < len(str(2**63)) else BODY_LIMIT
-    if length > BODY_LIMIT:
+    if not (said.isascii() and said.isdigit() and len(said) < len(str(2**63))):
+        return None
+    if int(said) > BODY_LIMIT:
         raise _too_large()
+    return int(said)
+
+
+@asynccontextmanager
+async def _room(budget: Budget, size: int) -> AsyncIterator[None]:
     async with AsyncExitStack() as held:
         try:
-            await held.enter_async_context(budget.holding(max(length, LEAST)))
+            await held.enter_async_context(budget.holding(max(size, LEAST)))
         except TimeoutError as error:
-            raise HTTPException(503, "Too much is under way; send it again in a few seconds.", _RETRY_AFTER) from error
-        yield await _read(request)
+            raise _too_much() from error
+        yield
 
 
-async def _read(request: Request) -> bytes:
+async def _read(request: Request, grow: Callable[[int], Awaitable[None]] | None = None) -> bytes:
+    """`grow` returns once there is room for so many bytes."""
     read = bytearray()
+    waits = False
     try:
         async with asyncio.timeout(PATIENCE.total_seconds()):
             async for chunk in request.stream():
-                read += chunk
-                if len(read) > BODY_LIMIT:
+                if len(read) + len(chunk) > BODY_LIMIT:
                     raise _too_large()
+                if grow:
+                    waits = True
+                    await grow(len(read) + len(chunk))
+                    waits = False
+                read += chunk
     except TimeoutError as error:
+        if waits:
+            raise _too_much() from error
         raise HTTPException(408, f"The body did not arrive within {PATIENCE.total_seconds():.0f} seconds.") from error
     except ClientDisconnect as error:
         raise HTTPException(400, "The connection was closed before the body was there.") from error
@@ -114,6 +168,10 @@ async def drained(request: Request) -> None:
                 left -= len(chunk)
                 if left < 0:
                     return
+
+
+def _too_much() -> HTTPException:
+    return HTTPException(503, "Too much is under way; send it again in a few seconds.", _RETRY_AFTER)
 
 
 def _too_large() -> HTTPException:

@@ -31,7 +31,9 @@ SHOWN_BY: list[dict[str, list[str]]] = [{way.scheme_name: []} for way in _WAYS]
 """The same, for doors that alerts come in by: resolved for each request, it would take a tenth of their time."""
 
 _FAILURES = RateSpec(per_second=1, burst=20)
-"""Wrong keys and signatures of one address, before they are no longer looked at for a while."""
+"""Wrong keys and signatures of one address, before they are answered 429. They are compared all the same: whoever has
+the right key may well share the address of one who guesses. What keeps a key from being guessed is its length.
+"""
 
 _MOST_REMEMBERED = 10_000
 

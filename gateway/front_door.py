@@ -14,7 +14,7 @@ from temporalio.client import Client
 from activities.intake import Intake
 from activities.known_silences import KnownSilences
 from activities.open_incidents import OpenIncidents
-from gateway.accesses import Accesses, Log
+from gateway.accesses import Accesses, Log, Unserved
 from gateway.alert_routes import Desk, alert_routes
 from gateway.doorkeeper import WAYS_TO_SHOW_A_KEY, Doorkeeper
 from gateway.rulebook import Rulebook
@@ -100,6 +100,7 @@ def front_door(rulebook: Rulebook, temporal: Temporal, log: Log, background: Seq
         lifespan=lifespan,
     )
     _let_in_through_browsers(app, rulebook.rules.catalog.gateway)
+    app.add_middleware(Unserved, accesses=accesses)  # the last is the outermost: it hears of hosts that are refused
     app.include_router(alert_routes(desk))
     app.include_router(
         silence_routes(SilenceDesk(rulebook, doorkeeper, accesses, lambda: temporal.client, silences, desk.budget))

@@ -56,6 +56,9 @@ class StormSpec(Written):
 
     incidents: int = Field(default=50, ge=2, le=100_000, description="so many new ones are a storm")
     within: Duration = Field(default=timedelta(minutes=1), description="the time in which they are counted")
+    policy: Name | None = Field(
+        default=None, description="the escalation policy; that of the gravest alert that it begins with without"
+    )
 
 
 class Route(Written):
@@ -152,6 +155,8 @@ class IncidentsSpec(Written):
         for path, route in _routes(self.routes, ("routes",)):
             if route.policy is not None:
                 _known("policy", route.policy, sorted(self.policies), (*path, "policy"))
+        if self.storm.policy is not None:
+            _known("policy", self.storm.policy, sorted(self.policies), ("storm", "policy"))
         return self
 
     @model_validator(mode="after")

@@ -1,16 +1,22 @@
 """A set of alert rules, evaluated for as long as the catalog has it."""
 
+from contextlib import suppress
+
 from temporalio import workflow
 from temporalio.exceptions import ActivityError
 
 with workflow.unsafe.imports_passed_through():
     from activities.alert_rules import AlertDelivery, RuleWatch
-    from analysis.rule_state import with_revision, with_sent, with_watched
+    from analysis.rule_state import with_revision, with_sent, with_unwatched, with_watched
     from analysis.rule_view import details_markdown
     from models.alert_rules import ReviseRules, RulesState, RulesWatched, WatchRules
     from models.temporal_names import ALERT_RULES_WORKFLOW, RulesSignal, TaskQueue
     from workflows.interruption import undisturbed
-    from workflows.policies import EVALUATE, SEND_ALERTS, on
+    from workflows.policies import EVALUATE, SEND_ALERTS, WATCH_AGAIN, on
+
+_SAYS_IT_IS_BLIND = "alert-rules-say-that-they-are-blind"
+_EMPTIES_ITS_OUTBOX = "alert-rules-empty-their-outbox-before-they-continue"
+"""Names of changes, for histories that were begun before them."""
 
 
 @workflow.defn(name=ALERT_RULES_WORKFLOW)
@@ -47,7 +53,10 @@ class AlertRules:
     def _run_is_full(self) -> bool:
         info = workflow.info()
         events = info.get_current_history_length()
-        return not self._orders and (events >= self._state.events_per_run or info.is_continue_as_new_suggested())
+        if self._orders or not (events >= self._state.events_per_run or info.is_continue_as_new_suggested()):
+            return False
+        # What stands and what is to be sent may be too large for one input.
+        return not (self._state.outbox and workflow.patched(_EMPTIES_ITS_OUTBOX))
 
     def _heed(self) -> None:
         while self._orders:
@@ -60,14 +69,27 @@ class AlertRules:
         summary = f"evaluate {len(asked.rules.rules)} alert rules of {asked.rules.ref.service}"
         watching = workflow.start_activity_method(RuleWatch.watch, asked, **on(TaskQueue.TRAFFIC, EVALUATE, summary))
         await workflow.wait_condition(lambda: watching.done() or bool(self._orders))
-        if not watching.done():
+        cut_off = not watching.done()
+        if cut_off:
             watching.cancel()
         try:
             watched: RulesWatched = await watching
-        except ActivityError:
+        except ActivityError as error:
             # Cut off while its worker was away: what stood before counts, and what fires was said by a watch before.
+            if not cut_off and workflow.patched(_SAYS_IT_IS_BLIND):
+                await self._say_blind(error)
             return
         self._state = with_watched(self._state, watched, self._batch())
+
+    async def _say_blind(self, error: ActivityError) -> None:
+        """It ended for good, which no retry mends: people are told, and it is tried again at a pace that lasts."""
+        why = f"the watch of all rules ended: {error.cause or error}"[:500]
+        workflow.logger.error("Alert rules of %s are not evaluated: %s", self._state.rules.ref, why)
+        self._state = with_unwatched(self._state, why, self._batch(), workflow.now())
+        while self._state.outbox:
+            await self._send()
+        with suppress(TimeoutError):
+            await workflow.wait_condition(lambda: bool(self._orders), timeout=WATCH_AGAIN)
 
     async def _send(self) -> None:
         batch = self._state.outbox[0]

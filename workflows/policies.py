@@ -132,8 +132,10 @@ PAGE = ActivityConfig(
 
 SEND_ALERTS = ActivityConfig(
     # To incidents, by way of Temporal itself, until it has them: what fires is to be heard of; what follows it waits.
-    # One attempt gives up after forty seconds by itself; the same batch again is not counted twice.
+    # One attempt gives up after half a minute by itself; the same batch again is not counted twice. Heartbeats tell of
+    # a worker that died, as people wait to hear of what it held.
     start_to_close_timeout=timedelta(minutes=1),
+    heartbeat_timeout=timedelta(seconds=5),
     retry_policy=RetryPolicy(
         initial_interval=timedelta(milliseconds=300),
         maximum_interval=timedelta(seconds=10),
@@ -165,6 +167,9 @@ LOOK_AT_TEMPORAL = LocalActivityConfig(
         maximum_interval=timedelta(seconds=5),
     ),
 )
+
+WATCH_AGAIN = timedelta(minutes=1)
+"""When a watch that ended for good is begun anew. Some twelve events each time, so that a run lasts for hours."""
 
 RETRY_A_REFUSAL = timedelta(seconds=10)
 """How long to wait before asking again for something that must happen and was refused for good."""

@@ -11,7 +11,7 @@ from analysis.dedupe import as_name, dedupe_key
 from analysis.flapping import flaps, quiet_at
 from analysis.matching import holds
 from analysis.placing import Placed, Surroundings, by_incident, place, rules_of
-from analysis.silencing import dependencies
+from analysis.silencing import OpenNow, dependencies
 from models.alert import Alert, AlertStatus, Suppressed, SuppressedBy
 from models.catalog import Catalog
 from models.ids import DEDUPE_KEY_RULE, NAME_RULE, IncidentRef, incident_id, parse_incident_id
@@ -101,7 +101,7 @@ def test_alerts_of_one_request_are_one_signal_for_each_incident() -> None:
         an_alert("c", "c", labels={"team": "x"}, status=AlertStatus.CLEARED),
         an_alert("d", "d", labels={"team": "y"}, status=AlertStatus.CLEARED),
     ]
-    first, second = by_incident([placed(alert, catalog) for alert in alerts], catalog.incidents, "request-1")
+    first, second = by_incident((placed(alert, catalog) for alert in alerts), catalog.incidents, "request-1")
 
     assert first.fired
     assert first.cleared
@@ -118,7 +118,7 @@ def test_very_many_alerts_of_one_incident_are_several_signals_that_temporal_can_
         for number in range(2_500)
     ]
     catalog = a_catalog(group_by=["team"])
-    to_send = by_incident([placed(alert, catalog) for alert in many], catalog.incidents, "request-1")
+    to_send = list(by_incident((placed(alert, catalog) for alert in many), catalog.incidents, "request-1"))
     signals = [each.fired for each in to_send if each.fired]
 
     assert [len(signal.alerts) for signal in signals] == [1_000, 1_000, 500]
@@ -143,8 +143,9 @@ def test_what_is_silenced_opens_nothing_and_says_until_when() -> None:
 def test_a_database_that_is_down_silences_its_clients() -> None:
     catalog = a_catalog({"shop": ["cart"], "cart": ["database"], "database": [], "blog": []})
     down = IncidentRef(environment="local", service="database", key="down")
-    around = Surroundings(now=WHEN, open_incidents=(down,))
-    elsewhere = Surroundings(now=WHEN, open_incidents=(down.model_copy(update={"environment": "staging"}),))
+    around = Surroundings(now=WHEN, open_incidents=OpenNow({down: Severity.SEV3}))
+    staging = down.model_copy(update={"environment": "staging"})
+    elsewhere = Surroundings(now=WHEN, open_incidents=OpenNow({staging: Severity.SEV1}))
 
     assert "shop depends on database" in suppressed(an_alert(), catalog, around).why
     placed(an_alert(service="blog"), catalog, around)
@@ -152,12 +153,23 @@ def test_a_database_that_is_down_silences_its_clients() -> None:
     placed(an_alert(), catalog, elsewhere)
 
 
+@pytest.mark.parametrize(("down", "ours", "opens"), [("SEV4", "SEV1", True), ("SEV2", "SEV2", False)])
+def test_only_what_is_as_grave_silences_clients(down: str, ours: str, opens: bool) -> None:
+    catalog = a_catalog({"shop": ["database"]})
+    ref = IncidentRef(environment="local", service="database", key="down")
+    around = Surroundings(now=WHEN, open_incidents=OpenNow({ref: Severity(down)}))
+
+    assert isinstance(place(an_alert(severity=Severity(ours)), catalog, around), Placed) is opens
+
+
 def test_an_incident_that_is_open_already_goes_on_taking_its_alerts() -> None:
     catalog = a_catalog({"shop": ["database"]})
     own = placed(an_alert(), catalog).ref
     down = IncidentRef(environment="local", service="database", key="down")
 
-    assert placed(an_alert(), catalog, Surroundings(now=WHEN, open_incidents=(down, own))).ref == own
+    around = Surroundings(now=WHEN, open_incidents=OpenNow({down: Severity.SEV1, own: Severity.SEV3}))
+
+    assert placed(an_alert(), catalog, around).ref == own
 
 
 def test_services_that_depend_on_each_other_do_not_silence_themselves() -> None:
@@ -175,6 +187,74 @@ def test_a_storm_is_one_umbrella_incident() -> None:
     assert incident_id(found.ref) == "incident/local/storm/storm"
     (to_send,) = by_incident([found], catalog.incidents)
     assert to_send.request.title == "a storm of alerts"
+
+
+@pytest.mark.parametrize(("policy", "paged"), [(None, "phone"), ("mail", "mail")])
+def test_a_storm_pages_by_its_own_policy_or_that_of_the_gravest_alert(policy: str | None, paged: str) -> None:
+    targets = {name: {"kind": "webhook", "url": f"https://{name}.example"} for name in ("phone", "mail")}
+    policies = {name: {"levels": [{"notify": [name]}]} for name in ("phone", "mail")}
+    default = {"levels": [{"notify": ["console"]}]}
+    catalog = a_catalog(
+        storm={"incidents": 2, "within": "1m", "policy": policy},
+        policies={"default": default, **policies},
+        targets=targets,
+        routes=[{"match": "team=shop", "policy": "phone", "severity": "SEV1"}],
+    )
+    storm = Surroundings(now=WHEN, opened=[WHEN, WHEN])
+    alerts = [an_alert("a", "a"), an_alert("b", "b", labels={"team": "shop"}), an_alert("c", "c")]
+    (to_send,) = by_incident([placed(alert, catalog, storm) for alert in alerts], catalog.incidents)
+
+    assert to_send.request.severity is Severity.SEV1
+    assert [target.name for target in to_send.request.rules.levels[0].notify] == [paged]
+
+
+def test_what_fires_again_after_it_cleared_is_told_after_it() -> None:
+    catalog = a_catalog(group_by=["team"])
+    cleared, fired = AlertStatus.CLEARED, AlertStatus.FIRED
+    said = [("a", fired), ("b", cleared), ("c", fired), ("a", cleared), ("b", fired), ("a", fired)]
+    alerts = [an_alert(key, key, labels={"team": "x"}, status=status) for key, status in said]
+    parts = list(by_incident([placed(alert, catalog) for alert in alerts], catalog.incidents, "r"))
+    told = [
+        [(alert.title, alert.status) for signal in (part.fired, part.cleared) if signal for alert in signal.alerts]
+        for part in parts
+    ]
+
+    assert told == [[("a", fired), ("c", fired), ("b", cleared), ("a", cleared)], [("b", fired), ("a", fired)]]
+    assert [part.fired and part.fired.request for part in parts] == ["r", "r#4"]
+
+
+def test_what_cleared_has_no_say_in_how_grave_an_incident_is() -> None:
+    policies = {
+        name: {"levels": [{"notify": ["console"]}], "repeat": index} for index, name in enumerate(("default", "day"))
+    }
+    catalog = a_catalog(group_by=["team"], policies=policies, routes=[{"match": "tier=gold", "severity": "SEV1"}])
+    alerts = [
+        an_alert("worse", "worse", labels={"team": "x", "tier": "gold"}, status=AlertStatus.CLEARED),
+        an_alert("fires", "fires", labels={"team": "x"}),
+    ]
+    (to_send,) = by_incident([placed(alert, catalog) for alert in alerts], catalog.incidents)
+
+    assert (to_send.request.title, to_send.request.severity) == ("fires", Severity.SEV3)
+    assert to_send.fired
+    assert to_send.fired.severity is Severity.SEV3
+
+
+def test_of_silences_that_match_the_longest_is_said_however_it_is_found() -> None:
+    ours = an_alert(labels={"team": "shop", "tier": "gold"})
+    matchers = {
+        "named": "team=shop",
+        "pattern": "team=~sh.*",
+        "both": ["tier!=silver", "tier=gold"],
+        "other": "team=blog",
+    }
+    ends = {"named": 3, "pattern": 4, "both": 2, "other": 9}
+    for last in ("pattern", "named", "both"):
+        silences = [
+            {"name": name, "match": match, "from": "2025-12-31 00:00", "until": f"2026-01-0{ends[name]} 00:00"}
+            for name, match in matchers.items()
+        ]
+        assert f"the silence {last} is" in suppressed(ours, a_catalog(silences=silences)).why
+        del matchers[last]
 
 
 @given(st.lists(st.integers(0, 3_600), min_size=1, max_size=30))
@@ -231,6 +311,7 @@ def test_a_rule_that_cannot_be_read_is_refused(text: str) -> None:
     [
         ({"routes": [{"policy": "night"}]}, "there is no policy night; there is default"),
         ({"policies": {"default": {"levels": [{"notify": ["pager"]}]}}}, "there is no target pager"),
+        ({"storm": {"policy": "night"}}, "there is no policy night; there is default"),
         ({"policies": {"other": {"levels": [{"notify": ["console"]}]}}}, "no policy named default"),
     ],
 )

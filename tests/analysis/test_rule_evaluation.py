@@ -6,9 +6,11 @@ from datetime import timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analysis.rule_evaluation import Sample, Unread, cleared_orphans, revised
+from analysis.rule_bounds import MOST_ALERTS_OF_A_SET, ROOM, SAID_AT_ONCE, is_too_large
+from analysis.rule_evaluation import Sample, Unread, evaluated
+from analysis.rule_revision import cleared_orphans, revised
 from models.alert import AlertStatus
-from models.alert_rules import BLIND, AlertState
+from models.alert_rules import BLIND, AlertChange, AlertState, RuleSet, RuleStanding, RulesWatched, WatchRules
 from tests.analysis.rule_factories import (
     CLEARED,
     FIRED,
@@ -20,6 +22,7 @@ from tests.analysis.rule_factories import (
     a_set,
     series,
 )
+from tests.factories import WHEN
 
 BAD, GOOD = 0.10, 0.01
 DOWN = Unread("Prometheus does not answer")
@@ -164,6 +167,68 @@ def test_rules_that_cannot_be_evaluated_for_long_are_an_alert_themselves() -> No
     assert "Prometheus does not answer" in shop.changes[-1].alert.annotations["description"]
     assert shop.see(DOWN, times=10) == []
     assert shop.see(GOOD) == [CLEARED]
+
+
+TEMPORAL_CARRIES = 2 * 2**20
+
+
+def _everything_is_down(rules: RuleSet, each: int, text: str) -> tuple[RuleStanding, list[AlertChange]]:
+    """All that is said until nothing is left to be said, and what stands then."""
+    found = {
+        rule.id: [Sample({"instance": f"{number}", "path": text}, 0.0) for number in range(each)]
+        for rule in rules.rules
+    }
+    standing, said = RuleStanding(), list[AlertChange]()
+    while True:
+        standing, changes = evaluated(rules, standing, found, WHEN)
+        result = RulesWatched(standing=standing, changes=changes)
+        assert len(result.model_dump_json().encode()) < TEMPORAL_CARRIES
+        assert len(WatchRules(rules=rules, standing=standing).model_dump_json().encode()) < TEMPORAL_CARRIES
+        if not changes:
+            return standing, said
+        said += changes
+
+
+def test_when_everything_is_down_all_is_said_in_parts_and_what_has_no_room_is_an_error() -> None:
+    rules = a_file_set(*(a_promql_rule(name=f"down-{number}") for number in range(15)))
+    standing, said = _everything_is_down(rules, each=200, text="x" * 300)
+
+    keys = [tuple(sorted(change.alert.labels.items())) for change in said]
+    assert len(set(keys)) == len(keys) == len(standing.alerts)
+    assert 0 < len(said) <= MOST_ALERTS_OF_A_SET
+    assert len(standing.model_dump_json()) < ROOM * 1.1
+    assert "alerts that it finds are left out" in standing.troubles["down-14"].text
+    assert len(standing.evaluated_at) == 15
+
+
+def test_what_was_left_out_fires_once_there_is_room() -> None:
+    rules = a_file_set(*(a_promql_rule(name=f"down-{number}") for number in range(6)))
+    standing, _ = _everything_is_down(rules, each=200, text="")
+    assert set(standing.troubles) == {"down-5"}
+    still = [Sample({"instance": f"{number}"}, 0.0) for number in range(200)]
+    found = {rule.id: still if rule.id != "down-0" else [] for rule in rules.rules}
+    standing, changes = evaluated(rules, standing, found, WHEN + STEP)
+
+    said = {(change.alert.rule, change.status) for change in changes}
+    assert said == {("down-0", AlertStatus.CLEARED), ("down-5", AlertStatus.FIRED)}
+    assert not standing.troubles
+
+
+def test_what_clears_all_at_once_is_said_in_parts_too() -> None:
+    rules = a_file_set(*(a_promql_rule(name=f"down-{number}") for number in range(3)))
+    standing, fired = _everything_is_down(rules, each=200, text="x" * 700)
+    cleared: list[AlertChange] = []
+    while standing.alerts:
+        standing, changes = evaluated(rules, standing, {rule.id: () for rule in rules.rules}, WHEN + STEP)
+        assert 0 < sum(len(change.alert.model_dump_json()) for change in changes) <= SAID_AT_ONCE
+        cleared += changes
+
+    assert len(cleared) == len(fired)
+
+
+def test_rules_that_leave_no_room_for_alerts_are_too_large() -> None:
+    assert not is_too_large(a_file_set())
+    assert is_too_large(a_file_set(*(a_promql_rule("x" * 5_000, name=f"r-{number}") for number in range(250))))
 
 
 def test_rules_that_cannot_be_evaluated_are_no_alert_where_nobody_wants_it() -> None:

@@ -67,6 +67,27 @@ async def test_every_access_is_in_the_audit_log_without_its_key(door: Door) -> N
     assert KEY not in "".join(entry.model_dump_json() for entry in door.log.entries)
 
 
+async def test_what_no_door_serves_is_in_the_audit_log_and_cannot_fill_it(door: Door) -> None:
+    await door.http.get("/openapi.json")
+    await door.http.get("/healthz")
+    await door.http.get("/alerts")
+    for number in range(300):
+        await door.http.get(f"/{number}.php")
+    said = [(entry.what, entry.outcome, entry.why) for entry in door.log.entries]
+    assert said[:3] == [
+        ("GET /openapi.json", "accepted", "200"),
+        ("GET /alerts", "refused", "405"),
+        ("GET /0.php", "refused", "404"),
+    ]
+    assert 30 <= len(said) < 40
+
+
+async def test_a_host_that_is_refused_is_in_the_audit_log(server: Server) -> None:
+    async with a_door(server.client, a_catalog(gateway={"keys": {}})) as door:
+        await door.post("/alerts", ALERT, key=None, headers={"host": "evil.example"})
+        assert [(entry.what, entry.why) for entry in door.log.entries] == [("POST /alerts", "400")]
+
+
 async def test_beyond_its_rate_a_key_is_told_when_to_come_again_and_others_are_not(server: Server) -> None:
     keys = {
         "busy": {"secret": "busy", "role": "responder", "rate": {"per_second": 0.5, "burst": 3}},

@@ -98,6 +98,7 @@ async def test_it_takes_alerts_audits_every_access_and_keeps_its_key_to_itself(s
     assert audited(home) == [
         ("prometheus", "POST /webhooks/alertmanager", "accepted"),
         ("unknown", "POST /webhooks/alertmanager", "refused"),
+        ("unknown", "GET /openapi.json", "accepted"),
     ]
     for path in home.rglob("*"):
         if path.is_file() and "records.db" not in path.name:

@@ -6,6 +6,7 @@ import hmac
 import json
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -94,9 +95,8 @@ def an_event(service: str, kind: str = "incident.triggered") -> dict[str, Any]:
         "id": f"P{service[-6:]}", "type": "incident", "title": "the shop is down", "urgency": "high",
         "service": {"summary": service}, "html_url": "https://acme.pagerduty.com/incidents/P1",
     }  # fmt: skip
-    return {
-        "event": {"id": f"{kind}-{service}", "event_type": kind, "occurred_at": "2026-01-01T00:00:00Z", "data": data}
-    }
+    now = datetime.now(UTC)
+    return {"event": {"id": f"{kind}-{service}", "event_type": kind, "occurred_at": now.isoformat(), "data": data}}
 
 
 def a_group(service: str, status: str = "firing") -> dict[str, Any]:
@@ -179,6 +179,39 @@ async def test_a_time_stamp_that_was_changed_does_not_make_an_old_request_new(si
     headers = {**grafana(content, time.time() - 3_600), "x-grafana-alerting-timestamp": str(int(time.time()))}
     answer = await signed_door.post("/webhooks/grafana", content, key=None, headers=headers)
     assert (answer.status_code, "is not this body's" in answer.text) == (401, True)
+
+
+@pytest.mark.parametrize(
+    ("age", "status"), [(timedelta(minutes=50), 200), (timedelta(hours=2), 401), (timedelta(-1), 401)]
+)
+async def test_an_event_of_pagerduty_is_taken_for_as_long_as_it_is_sent_again(
+    signed_door: Door, age: timedelta, status: int
+) -> None:
+    event = an_event(a_service_name())
+    event["event"]["occurred_at"] = (datetime.now(UTC) - age).isoformat().replace("+00:00", "Z")
+    answer = await send(signed_door, "/webhooks/pagerduty", event)
+    assert answer.status_code == status, answer.text
+
+
+async def test_an_event_that_comes_again_after_its_incident_has_ended_opens_nothing(
+    server: Server, signed_door: Door
+) -> None:
+    event = an_event(a_service_name())
+    first = await send(signed_door, "/webhooks/pagerduty", event)
+    incident = first.json()["incidents"][0]["incident"]
+    await server.client.get_workflow_handle(incident).terminate()
+    again = await send(signed_door, "/webhooks/pagerduty", event)
+    assert (again.status_code, again.json()) == (200, first.json())
+    assert await server.runs_of(incident) == 0
+
+
+async def test_an_event_that_was_not_taken_is_taken_when_it_comes_again(server: Server, signed_door: Door) -> None:
+    event = an_event(a_service_name())
+    signed_door.temporal.client = None
+    assert (await send(signed_door, "/webhooks/pagerduty", event)).status_code == 503
+    signed_door.temporal.client = server.client
+    answer = await send(signed_door, "/webhooks/pagerduty", event)
+    await server.counts(answer.json()["incidents"][0]["incident"], 1)
 
 
 async def test_an_event_of_pagerduty_that_is_delivered_twice_counts_once(server: Server, signed_door: Door) -> None:

@@ -30,7 +30,7 @@ from tests.factories import (
     unhealthy,
 )
 from tests.workflows.guard_harness import FROZEN, GuardedService, holders
-from tests.workflows.harness import ADA, Bench, Handle, until_phase
+from tests.workflows.harness import ADA, Bench, Handle, until, until_phase
 from tests.workflows.incident_harness import MINUTE, THREE_LEVELS, Case, Room
 from tests.workflows.rules_harness import RuledService, ruled_service
 from tests.workflows.silences_harness import Quiet, keeping_silences
@@ -358,6 +358,25 @@ async def _fires_and_clears(shop: RuledService) -> None:
         await shop.until_said(*[_FIRED, _CLEARED] * times)
 
 
+async def _ends_for_good_for_a_while(shop: RuledService) -> None:
+    shop.source.failing.add(shop.ref.service)
+    shop.see(errors=0.5)  # for the watch that began before, should it have
+
+    async def said() -> bool:
+        return any("are not evaluated" in title for _, title in shop.said)
+
+    await until(said, "the end of the watch to be said")
+    shop.source.failing.clear()
+    await shop.begin(a_rule("error_rate > 10%"))
+    shop.see(errors=0.5)
+    shop.see(errors=0.0)
+
+    async def cleared() -> bool:
+        return _CLEARED in shop.said
+
+    await until(cleared, "the rules to be evaluated again")
+
+
 async def _is_edited_while_it_fires(shop: RuledService) -> None:
     shop.see(errors=0.5)
     await shop.until_said(_FIRED)
@@ -439,6 +458,7 @@ SCENARIOS: dict[str, Scenario | GuardScenario | IncidentScenario | RulesScenario
     "incident-full-run": IncidentScenario(_goes_on_in_another_run, events_per_run=40),
     "rules-fired": RulesScenario(_fires_and_clears),
     "rules-edited": RulesScenario(_is_edited_while_it_fires),
+    "rules-blind": RulesScenario(_ends_for_good_for_a_while),
     "rules-full-run": RulesScenario(_fires_and_clears, events_per_run=30),
     "silences-kept": SilencesScenario(_silenced_and_expired),
     "silences-full-run": SilencesScenario(_a_full_run_of_silences, updates_per_run=3),

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
 from temporalio import activity
+from temporalio.exceptions import ApplicationError
 
 from analysis.rule_evaluation import Found, Sample, evaluated
 from models.alert_rules import AlertsSent, AlertsToSend, RulesWatched, WatchRules
@@ -19,6 +20,7 @@ class FakeWatch:
     def __init__(self) -> None:
         self._seen: dict[str, asyncio.Queue[dict[str, Found] | None]] = {}
         self.begun: list[WatchRules] = []
+        self.failing: set[str] = set()
 
     def see(self, name: str, **found: float | None) -> None:
         """One look: what each rule finds."""
@@ -30,6 +32,8 @@ class FakeWatch:
     @activity.defn(name="rules.watch")
     async def watch(self, asked: WatchRules) -> RulesWatched:
         self.begun.append(asked)
+        if asked.rules.ref.service in self.failing:
+            raise ApplicationError("the result is too large", non_retryable=True)
         standing = asked.standing
         now = max([*standing.evaluated_at.values(), activity.info().started_time])
         queue = self._queue(asked.rules.ref.service)

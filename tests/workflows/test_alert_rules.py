@@ -146,6 +146,19 @@ async def test_a_cancel_is_not_heard_neither_while_it_watches_nor_just_as_someth
         await shop.until_said(*said, FIRED, CLEARED)
 
 
+async def test_a_watch_that_ends_for_good_is_said_and_tried_again(shop: RuledService) -> None:
+    shop.source.failing.add(shop.ref.service)
+    await shop.begin()
+    blind = f"alert rules of {shop.ref.service} are not evaluated, or not all: something may fail unheard"
+    await shop.until_said(("fired", blind))
+    assert "the result is too large" in shop.delivery.batches[-1].alerts[0].description
+    shop.source.failing.clear()
+    await shop.begin(a_rule("error_rate > 10%"))  # an order is heeded at once
+    shop.see(errors=BAD)
+
+    await shop.until_said(("fired", blind), FIRED, ("cleared", blind))
+
+
 async def test_what_opens_nothing_is_tried_again_soon(shop: RuledService) -> None:
     shop.delivery.suppressing = "the silence nightly is in force"
     await shop.begin()
