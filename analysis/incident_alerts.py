@@ -14,16 +14,15 @@ _CHANGES_KEPT = 200
 _DID_NOT_FIRE = "it did not fire here"
 
 
-def opened(request: IncidentRequest, now: datetime, *, mended: bool = True) -> IncidentState:
-    """The first state. `mended` is false for a run that began before there were mends that change what it did since."""
+def opened(request: IncidentRequest, now: datetime) -> IncidentState:
+    """The first state."""
     state = IncidentState(
         ref=request.ref,
         title=request.title,
         description=request.description,
         links=request.links,
         severity=request.severity,
-        mended=mended,
-        by_hand=mended and bool(request.opened_by),
+        by_hand=bool(request.opened_by),
         opened_at=now,
     )
     if request.begins_pending:
@@ -44,9 +43,8 @@ def fired(state: IncidentState, rules: IncidentRules, signal: AlertSignal, now: 
     if not was_firing:
         state = state.model_copy(update={"changes": (*state.changes, now)[-_CHANGES_KEPT:]})
     state = _waiting(raised(state, rules, signal.severity, now), rules, alerts, now)
-    reopened = before.phase in {Phase.RESOLVED, Phase.CLOSED}
     is_news = (state.phase.open, state.severity) != (before.phase.open, before.severity)
-    return told_whole(state) if is_news and (state.mended or reopened) else state
+    return told_whole(state) if is_news else state
 
 
 def cleared(state: IncidentState, rules: IncidentRules, signal: AlertSignal, now: datetime) -> IncidentState:
@@ -70,16 +68,14 @@ def cleared(state: IncidentState, rules: IncidentRules, signal: AlertSignal, now
     if done:
         state = noted(state, now, f"cleared: {named(done)}")
     if strange:
-        state = with_strange(state, strange, now)
+        state = with_strange(state, strange)
     return turned_quiet(state, rules, now) if was_firing else state
 
 
-def with_strange(state: IncidentState, titles: Sequence[str], now: datetime) -> IncidentState:
+def with_strange(state: IncidentState, titles: Sequence[str]) -> IncidentState:
     """These cleared and did not fire here, which is written down by `strange_noted`, once for all that are heard at
     once: in a storm clears come by the thousand.
     """
-    if not state.mended:
-        return senseless(state, now, f"that {named(titles)} cleared", _DID_NOT_FIRE)
     kept = (*state.strange_titles, *titles)[:NAMED]
     return state.model_copy(update={"strange": state.strange + len(titles), "strange_titles": kept})
 
@@ -98,7 +94,7 @@ def turned_quiet(state: IncidentState, rules: IncidentRules, now: datetime) -> I
     state = state.model_copy(update={"changes": (*state.changes, now)[-_CHANGES_KEPT:]})
     if not state.phase.open:
         return state
-    if not (resolves_by_itself(state, rules) if state.mended else rules.auto_resolve):
+    if not resolves_by_itself(state, rules):
         return noted(state, now, "everything has cleared; it waits for a person to resolve it")
     if flaps(state.changes, rules.flapping, now):
         until = quiet_at(state.changes, rules.flapping)
@@ -113,7 +109,7 @@ def _waiting(state: IncidentState, rules: IncidentRules, alerts: Sequence[Alert]
         case Phase.PENDING:
             return _perhaps_opened(state, rules, len(alerts), now)
         case Phase.RESOLVED | Phase.CLOSED:
-            if state.mended and state.triggered_at is None:
+            if state.triggered_at is None:
                 return _perhaps_opened(_pending_again(state, alerts[0], now), rules, len(alerts), now)
             return triggered(state, rules, now, f"reopened: {alerts[0].title} fires again")
         case Phase.TRIGGERED | Phase.ACKNOWLEDGED:

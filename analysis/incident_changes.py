@@ -68,7 +68,7 @@ def on_its_own(state: IncidentState, rules: IncidentRules, now: datetime, text: 
     what waits for somebody begins its policy anew.
     """
     state = state.model_copy(update={"merged_into": ""})
-    if state.phase is Phase.ACKNOWLEDGED and state.mended:
+    if state.phase is Phase.ACKNOWLEDGED:
         return noted(state.model_copy(update={"acknowledged_at": now}), now, text, by)
     return triggered(state, rules, now, text, by=by) if state.phase.open else noted(state, now, text, by)
 
@@ -126,9 +126,8 @@ def without_pages(state: IncidentState) -> IncidentState:
 
 def carried(state: IncidentState) -> IncidentState:
     """What goes into the next run: without most of the timeline, which is recorded, should it be too large for Temporal
-    to carry otherwise. A new run has no history that was made before the mends.
+    to carry otherwise.
     """
-    state = state.model_copy(update={"mended": True})
     if len(state.model_dump_json().encode()) <= MOST_CARRIED:
         return state
     return state.model_copy(

@@ -28,7 +28,7 @@ def named(titles: Sequence[str], number: int | None = None) -> str:
 def tracked(state: IncidentState, fired_alerts: Sequence[Alert], now: datetime) -> IncidentState:
     """They fire. A new one takes the place of the one that cleared longest ago once the list is full."""
     alerts, untracked, fresh, again = dict(state.alerts), state.untracked, [], []
-    leaving = _cleared_longest_ago(state.alerts) if state.mended else iter(())
+    leaving = _cleared_longest_ago(state.alerts)
     for alert in fired_alerts:
         key = key_of(alert)
         known = alerts.get(key)

@@ -53,14 +53,11 @@ def with_part(state: IncidentState, rules: IncidentRules, part: Part, now: datet
         state = noted(state, now, f"{part.workflow_id} was to be merged into this one, and is not: {why}")
         return said(state, [Message(workflow_id=part.workflow_id, signal=IncidentSignal.SPLIT, order=order)])
     was_firing = state.firing
-    was_open = known and (state.parts[part.workflow_id].open or not state.mended)
+    was_open = known and state.parts[part.workflow_id].open
     joined = state.model_copy(update={"parts": {**state.parts, part.workflow_id: part}})
     if not known:
         joined = noted(joined, now, f"{part.workflow_id} is merged into this one: {part.title}")
-    if state.mended:
-        joined = raised(joined, rules, part.severity, now)
-    else:
-        joined = joined.model_copy(update={"severity": min(state.severity, part.severity)})
+    joined = raised(joined, rules, part.severity, now)
     if part.open and joined.phase in {Phase.RESOLVED, Phase.CLOSED}:
         return triggered(joined, rules, now, f"reopened: {part.title} fires again")
     if not part.open and was_open:

@@ -18,8 +18,6 @@ def news_of(state: IncidentState, signal: AlertSignal) -> tuple[Alert, ...]:
     """
     if not heard_already(state, signal, "fired"):
         return signal.alerts
-    if not state.mended:
-        return ()
     if state.phase in {Phase.RESOLVED, Phase.CLOSED}:
         return signal.alerts
     return tuple(alert for alert in signal.alerts if not _fires(state, alert))

@@ -195,7 +195,6 @@ def _to_send(ref: IncidentRef, group: list[Placed], spec: IncidentsSpec, request
             links=() if gravest.umbrella else gravest.alert.links,
             severity=gravest.severity,
             rules=rules_of(spec, gravest.policy, gravest.open_after),
-            pages_first=True,
         ),
         fired=AlertSignal(alerts=fired, request=request, severity=gravest.severity) if fired else None,
         cleared=AlertSignal(alerts=cleared, request=request) if cleared else None,

@@ -224,10 +224,6 @@ class IncidentState(Payload):
     links: tuple[AlertLink, ...] = ()
     severity: Severity
     phase: Phase = Phase.TRIGGERED
-    mended: bool = Field(
-        default=False,
-        description="its run began after the mends that ask for it; one that began before goes on as its history says",
-    )
     by_hand: bool = Field(default=False, description="a person opened it, and is to say when that is over")
     opened_at: datetime
     triggered_at: datetime | None = Field(default=None, description="when it last began to wait for somebody")
@@ -285,9 +281,6 @@ class IncidentRequest(Payload):
     unrecorded: tuple[AuditEntry, ...] = Field(default=(), description="orders that its last run has not recorded")
     unrecorded_sent: tuple["NotificationRecord", ...] = Field(
         default=(), description="messages that its last run has sent and not recorded"
-    )
-    pages_first: bool = Field(
-        default=False, description="what is sent goes before what is recorded, and into the same picture of it"
     )
     events_per_run: int = Field(default=2_000, ge=30, description="of history; then it continues as new")
 

@@ -136,7 +136,6 @@ def _request(session: Session, service: str, title: str, severity: Severity, pol
             opened_by=who(),
             note=note,
             from_where=from_where(),
-            pages_first=True,
         )
     except ValueError as error:
         raise CommandError(f"This cannot be an incident's name or title: {error}", Exit.BAD_INPUT) from error

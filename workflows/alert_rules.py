@@ -14,10 +14,6 @@ with workflow.unsafe.imports_passed_through():
     from workflows.interruption import undisturbed
     from workflows.policies import EVALUATE, SEND_ALERTS, WATCH_AGAIN, on
 
-_SAYS_IT_IS_BLIND = "alert-rules-say-that-they-are-blind"
-_EMPTIES_ITS_OUTBOX = "alert-rules-empty-their-outbox-before-they-continue"
-"""Names of changes, for histories that were begun before them."""
-
 
 @workflow.defn(name=ALERT_RULES_WORKFLOW)
 class AlertRules:
@@ -53,10 +49,9 @@ class AlertRules:
     def _run_is_full(self) -> bool:
         info = workflow.info()
         events = info.get_current_history_length()
-        if self._orders or not (events >= self._state.events_per_run or info.is_continue_as_new_suggested()):
+        if self._orders or self._state.outbox:  # with what is to be sent, what stands may be too large for one input
             return False
-        # What stands and what is to be sent may be too large for one input.
-        return not (self._state.outbox and workflow.patched(_EMPTIES_ITS_OUTBOX))
+        return events >= self._state.events_per_run or info.is_continue_as_new_suggested()
 
     def _heed(self) -> None:
         while self._orders:
@@ -76,7 +71,7 @@ class AlertRules:
             watched: RulesWatched = await watching
         except ActivityError as error:
             # Cut off while its worker was away: what stood before counts, and what fires was said by a watch before.
-            if not cut_off and workflow.patched(_SAYS_IT_IS_BLIND):
+            if not cut_off:
                 await self._say_blind(error)
             return
         self._state = with_watched(self._state, watched, self._batch())

@@ -1,7 +1,7 @@
 """Keeping the records of a workflow while it runs, without ever making it wait for them."""
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Generic, TypeVar
@@ -28,20 +28,17 @@ class Bookkeeping(Generic[Picture]):
     that is away for days adds no event, as an attempt that failed is none.
 
     `entries` tells what is to be written of a picture when an earlier one is written; each picture is to hold all of
-    them, in order. While `busy` says so a picture waits for the next, though never longer than `PATIENCE`. Pictures
-    whose entries no limit bounds are written `in_slices`, one after the other.
+    them, in order. While `busy` says so a picture waits for the next, though never longer than `PATIENCE`. One with
+    more entries than Temporal carries at once is written in slices.
     """
 
     def __init__(
         self,
         entries: Callable[[Picture, Picture | None], ToRecord],
         busy: Callable[[], bool] | None = None,
-        *,
-        in_slices: bool = False,
     ) -> None:
         self._entries: Callable[[Picture, Picture | None], ToRecord] = entries
         self._busy = busy or _never
-        self._in_slices = in_slices
         self._revision = 0
         self._written: Picture | None = None
         self._newest: Picture | None = None
@@ -62,14 +59,10 @@ class Bookkeeping(Generic[Picture]):
 
     async def _finish(self, last: Picture, summary: str) -> None:
         self._newest = None
-        for number, part in enumerate(self._parts(last)):
+        for number, part in enumerate(sliced(self._entries(last, self._written))):
             self._revision = last.revision + number
             recording = recording_id(last.workflow_id, last.run_id, self._revision)
             await hand_over(part, recording=recording, summary=summary)
-
-    def _parts(self, picture: Picture) -> Iterable[ToRecord]:
-        entries = self._entries(picture, self._written)
-        return sliced(entries) if self._in_slices else (entries,)
 
     async def _write_until_newest(self) -> None:
         await self._until_quiet()
@@ -77,7 +70,7 @@ class Bookkeeping(Generic[Picture]):
         while self._newest is not None and self._newest is not written:
             picture = self._newest
             try:
-                for part in self._parts(picture):
+                for part in sliced(self._entries(picture, self._written)):
                     await write(part)
             except ActivityError as error:
                 workflow.logger.warning("A picture was not recorded; the last one will be: %s", error.cause or error)

@@ -42,9 +42,6 @@ with workflow.unsafe.imports_passed_through():
     from workflows.incident_courier import Courier
     from workflows.incident_meter import IncidentMeter
 
-_MENDED = "incident-mended"
-"""Asked once, by the first run; later ones carry the answer in their state, where decisions find it."""
-
 Said = TypeVar("Said", bound=Payload)
 Change = Callable[[IncidentState, IncidentRules, Said, datetime], IncidentState]
 
@@ -59,15 +56,13 @@ class Incident:
     @workflow.init
     def __init__(self, request: IncidentRequest) -> None:
         self._request, self._rules = request, request.rules
-        self._state = request.state or incident_alerts.opened(request, workflow.now(), mended=workflow.patched(_MENDED))
+        self._state = request.state or incident_alerts.opened(request, workflow.now())
         self._news = True
         self._alarm = Alarm(self._wake)
         self._meter = IncidentMeter(request.state)
         targets = (target for level in self._rules.levels for target in level.notify)
         self._courier = Courier(targets, self._was_brought)
-        self._books = IncidentBooks(
-            request.recorded, self._is_sending if request.pages_first else None, mended=self._state.mended
-        )
+        self._books = IncidentBooks(request.recorded, self._is_sending)
         if request.state is None:
             self._books.ordered(incident_audit.opened(request, workflow.info().run_id, workflow.now()))
         for entry in request.unrecorded:

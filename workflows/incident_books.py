@@ -18,9 +18,8 @@ class IncidentBooks:
     waited for, for seconds.
     """
 
-    def __init__(self, recorded: int = 0, busy: Callable[[], bool] | None = None, *, mended: bool) -> None:
-        self._books = Bookkeeping(incident_entries, busy, in_slices=mended)
-        self._mended = mended
+    def __init__(self, recorded: int, busy: Callable[[], bool]) -> None:
+        self._books = Bookkeeping(incident_entries, busy)
         self._entries: tuple[TimelineEntry, ...] = ()
         self._notifications: tuple[NotificationRecord, ...] = ()
         self._audit: tuple[AuditEntry, ...] = ()
@@ -45,8 +44,7 @@ class IncidentBooks:
 
     def lacks(self, state: IncidentState) -> bool:
         """Whether something was heard, or a message taken, after `end` took its picture."""
-        sent = self._mended and bool(self.unrecorded_sent)
-        return bool(self.unrecorded) or sent or state.strange > 0 or state.entries > self._last
+        return bool(self.unrecorded or self.unrecorded_sent) or state.strange > 0 or state.entries > self._last
 
     def sent(self, record: NotificationRecord) -> None:
         self._notifications = (*self._notifications, record)
@@ -68,8 +66,7 @@ class IncidentBooks:
         """Hand over the last picture of this run, with all that is not recorded yet."""
         self._take(state)
         self._handed_over, self._brought = len(self._audit), len(self._notifications)
-        alerts = to_record(state) if self._mended else ()  # in one piece, such a picture may be full without them
-        last = self._picture(state).model_copy(update={"alerts": alerts})
+        last = self._picture(state).model_copy(update={"alerts": to_record(state)})
         await self._books.finish(last, f"record the incident {state.ref}")
 
     def _take(self, state: IncidentState) -> None:

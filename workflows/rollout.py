@@ -42,10 +42,10 @@ with workflow.unsafe.imports_passed_through():
     from workflows.interruption import undisturbed
     from workflows.rollout_attributes import search_attributes
     from workflows.rollout_books import RolloutBooks
-    from workflows.rollout_brevity import is_brief
     from workflows.rollout_decided import Resolve, is_decided, message_of
     from workflows.rollout_journal import Journal
     from workflows.rollout_orders import Orders
+    from workflows.rollout_steadfast import is_steadfast
     from workflows.rollout_steps import Steps
     from workflows.rollout_stopping import RolloutStoppedError, stop_if_aborted, unless_aborted
     from workflows.rollout_traffic import Traffic
@@ -88,7 +88,7 @@ class Rollout:
 
     @workflow.run
     async def run(self, request: RolloutRequest) -> RolloutResult:
-        self._guarded = is_brief() or workflow.patched(GUARDED)
+        self._guarded = is_steadfast() or workflow.patched(GUARDED)
         because = f": {request.reason}" if request.reason else ""
         self._journal.note(f"{request.requested_by} asked for {request.version}{because}")
         if self._guarded:
@@ -194,7 +194,7 @@ class Rollout:
 
     async def _look(self) -> tuple[TrafficSplit | None, Instances]:
         """Who gets traffic, and what lives."""
-        if is_brief():
+        if is_steadfast():
             both = asyncio.gather(self._world.traffic(), self._world.instances(patiently=False))
             return await unless_aborted(self._orders, both)
         split = await unless_aborted(self._orders, self._world.traffic())

@@ -11,8 +11,8 @@ with workflow.unsafe.imports_passed_through():
     from models.record import RolloutRecord, rollout_entries
     from models.rollout import Instruction, RolloutRequest
     from workflows.bookkeeping import Bookkeeping
-    from workflows.rollout_brevity import is_steadfast
     from workflows.rollout_journal import Journal
+    from workflows.rollout_steadfast import is_steadfast
 
 
 class RolloutBooks:

@@ -10,8 +10,8 @@ with workflow.unsafe.imports_passed_through():
     from models.rollout import RolloutRequest
     from workflows import metrics
     from workflows.policies import RETRY_A_REFUSAL, longer
-    from workflows.rollout_brevity import is_steadfast
     from workflows.rollout_orders import Orders
+    from workflows.rollout_steadfast import is_steadfast
     from workflows.rollout_stopping import RolloutStoppedError, unless_aborted
 
 Result = TypeVar("Result")

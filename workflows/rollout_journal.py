@@ -17,7 +17,7 @@ with workflow.unsafe.imports_passed_through():
         TimelineEntry,
     )
     from models.temporal_names import SearchAttribute
-    from workflows.rollout_brevity import is_brief
+    from workflows.rollout_steadfast import is_steadfast
 
 PHASE = SearchAttributeKey.for_keyword(SearchAttribute.PHASE)
 TIMELINE_LIMIT = 200
@@ -40,7 +40,7 @@ class Journal:
 
     def enter(self, phase: Phase, question: str | None = None) -> None:
         """Go over to a phase, saying what is asked of a person if anything is."""
-        if phase is not self.state.phase and not (phase.passing and is_brief()):
+        if phase is not self.state.phase and not (phase.passing and is_steadfast()):
             workflow.upsert_search_attributes([PHASE.value_set(phase)])
         self.update(phase=phase, question=question)
 

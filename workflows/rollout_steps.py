@@ -31,10 +31,10 @@ with workflow.unsafe.imports_passed_through():
     )
     from workflows.interruption import InterruptedWorkError, shielded, unless
     from workflows.rollout_baseline import Baseline
-    from workflows.rollout_brevity import is_steadfast
     from workflows.rollout_decided import is_decided
     from workflows.rollout_journal import Journal
     from workflows.rollout_orders import Orders
+    from workflows.rollout_steadfast import is_steadfast
     from workflows.rollout_stopping import stop_if_aborted, unless_aborted
     from workflows.rollout_traffic import Traffic
     from workflows.rollout_watching import Watching

@@ -15,9 +15,9 @@ with workflow.unsafe.imports_passed_through():
     from models.keeper import RENEWALS_PER_DURATION
     from models.rollout import Phase, RolloutRequest
     from workflows.interruption import InterruptedWorkError, ended, unless
-    from workflows.rollout_brevity import is_steadfast
     from workflows.rollout_journal import Journal
     from workflows.rollout_orders import Orders
+    from workflows.rollout_steadfast import is_steadfast
     from workflows.rollout_stopping import RolloutStoppedError, stop_if_aborted, unless_aborted
     from workflows.rollout_traffic import Traffic, lapse
     from workflows.rollout_world import World

@@ -25,8 +25,9 @@ async def main(again: list[str]) -> None:
         print("Every scenario is recorded.")  # noqa: T201 - a command's output
         return
     server = await find_test_server(cache_dir=Settings().cache_dir, say=print)
-    async with running_bench(server) as bench:
-        for name in due:
+    for name in due:
+        # A server for each, as what one scenario cancels may stop the clock for the next.
+        async with running_bench(server) as bench:
             handle: WorkflowHandle[Any, Any] = await SCENARIOS[name].play(bench)
             history: WorkflowHistory = await handle.fetch_history()
             (HISTORIES / f"{name}.json").write_text(history.to_json())

@@ -201,10 +201,9 @@ class IncidentScenario:
         rules: IncidentRules = THREE_LEVELS,
         *,
         events_per_run: int = 2_000,
-        pages_first: bool = False,
     ) -> None:
         self._script, self._rules = script, rules
-        self._asked = {"events_per_run": events_per_run, "pages_first": pages_first}
+        self._asked = {"events_per_run": events_per_run}
 
     async def play(self, bench: Bench) -> WorkflowHandle[Incident, IncidentOutcome]:
         room = Room(bench.client, bench.skip)
@@ -425,14 +424,9 @@ _GUARDED_ROLLOUTS = {
 }
 
 _STEADFAST_ROLLOUTS = {
-    "promoted": _ROLLOUTS["promoted"],
-    "unhealthy": _ROLLOUTS["unhealthy"],
-    "beside-a-baseline": _GUARDED_ROLLOUTS["beside-a-baseline"],
-    "lapsed": _GUARDED_ROLLOUTS["lapsed"],
-    "rolling": _GUARDED_ROLLOUTS["rolling"],
-    "rolling-unhealthy": _GUARDED_ROLLOUTS["rolling-unhealthy"],
+    **_ROLLOUTS,
+    **_GUARDED_ROLLOUTS,
     "rolling-slowly": Scenario(_three_slowly, request=a_request(spec=a_rolling_service(3)), script=_be_done_at_last),
-    "turned-bad-afterwards": _GUARDED_ROLLOUTS["turned-bad-afterwards"],
     "way-back": Scenario(request=_A_WAY_BACK, stable="v2"),
     "way-back-refused": Scenario(_refuses_the_way_back, request=_A_WAY_BACK, stable="v2"),
     "way-back-aborted": Scenario(
@@ -444,7 +438,6 @@ SCENARIOS: dict[str, Scenario | GuardScenario | IncidentScenario | RulesScenario
     **_ROLLOUTS,
     **{f"guarded-{name}": scenario for name, scenario in _ROLLOUTS.items()},
     **_GUARDED_ROLLOUTS,
-    **{f"brief-{name}": scenario for name, scenario in (_ROLLOUTS | _GUARDED_ROLLOUTS).items()},
     **{f"steadfast-{name}": scenario for name, scenario in _STEADFAST_ROLLOUTS.items()},
     "guard-leases": GuardScenario(_leases),
     "guard-freezes": GuardScenario(_freezes),
@@ -453,8 +446,8 @@ SCENARIOS: dict[str, Scenario | GuardScenario | IncidentScenario | RulesScenario
     "incident-escalated": IncidentScenario(_escalates_and_is_acknowledged),
     "incident-talked-about": IncidentScenario(_is_talked_about),
     "incident-merged": IncidentScenario(_is_merged_and_split),
-    "incident-paged-first": IncidentScenario(_hears_of_several_requests_at_once, pages_first=True),
-    "incident-merged-pending": IncidentScenario(_is_merged_before_it_is_opened, AFTER_TWO, pages_first=True),
+    "incident-paged-first": IncidentScenario(_hears_of_several_requests_at_once),
+    "incident-merged-pending": IncidentScenario(_is_merged_before_it_is_opened, AFTER_TWO),
     "incident-full-run": IncidentScenario(_goes_on_in_another_run, events_per_run=40),
     "rules-fired": RulesScenario(_fires_and_clears),
     "rules-edited": RulesScenario(_is_edited_while_it_fires),

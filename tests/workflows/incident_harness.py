@@ -86,7 +86,7 @@ class Room:
     async def open(self, rules: IncidentRules = THREE_LEVELS, *alerts: Alert, **request: object) -> "Case":
         """An incident that one alert opens, of a service that no other test uses."""
         ref = IncidentRef(environment="local", service=f"shop-{uuid.uuid4().hex[:8]}", key="high-error-rate")
-        usual = {"title": "error rate is high", "severity": Severity.SEV2, "rules": rules, "pages_first": True}
+        usual = {"title": "error rate is high", "severity": Severity.SEV2, "rules": rules}
         asked = {"ref": ref, **usual, **request}
         case = Case(self, IncidentRequest.model_validate(asked))
         await case.fire(*(alerts or (an_alert(),)))
