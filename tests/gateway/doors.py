@@ -116,7 +116,10 @@ class Server:
 
 
 def a_catalog(**more: Any) -> Catalog:
-    """Keys of a responder and a viewer; `incidents` and `gateway` are added to."""
+    """Keys of a responder and a viewer; `incidents` and `gateway` are added to.
+
+    The incidents of all tests on one server are no storm, unless a test says what is one.
+    """
     gateway = {
         "keys": {
             "prometheus": {"secret": KEY, "role": "responder"},
@@ -124,6 +127,7 @@ def a_catalog(**more: Any) -> Catalog:
         },
         **more.pop("gateway", {}),
     }
+    incidents = {"storm": {"incidents": 100_000}, **more.pop("incidents", {})}
     shop = {
         "deploy": {"command": ["run", "{port}"]},
         "traffic": {"listen": "127.0.0.1:18080"},
@@ -133,7 +137,8 @@ def a_catalog(**more: Any) -> Catalog:
     for service in services.values():
         for key, value in shop.items():
             service.setdefault(key, value)
-    written = {"version": 1, "environment": "local", "services": services, "gateway": gateway, **more}
+    written = {"version": 1, "environment": "local", "services": services, "gateway": gateway}
+    written |= {"incidents": incidents, **more}
     return Catalog.model_validate_json(json.dumps(written), extra="forbid")
 
 
