@@ -4,7 +4,8 @@ from datetime import datetime, timedelta
 
 from models.alert import Alert, AlertStatus
 from models.ids import IncidentRef
-from models.incident import AlertSignal, IncidentRequest, IncidentRules
+from models.incident import AlertSignal, EscalationLevel, IncidentRequest, IncidentRules
+from models.notification import ConsoleTarget, NotifyTarget
 from models.severity import Severity
 from tests.factories import WHEN
 
@@ -22,6 +23,10 @@ def an_alert(title: str = "error rate is high", key: str = "high-error-rate", **
         **more,
     }
     return Alert.model_validate(fields)
+
+
+def a_level(*names: str, wait: timedelta | None = timedelta(minutes=10)) -> EscalationLevel:
+    return EscalationLevel(notify=tuple(NotifyTarget(name=name, spec=ConsoleTarget()) for name in names), wait=wait)
 
 
 def signalled(*alerts: Alert, request: str = "", severity: Severity | None = None) -> AlertSignal:

@@ -10,7 +10,6 @@ from analysis.incident_parts import merged, not_heard, split, with_part
 from analysis.incident_time import next_due, passed
 from models.ids import IncidentRef, incident_id
 from models.incident import (
-    EscalationLevel,
     IncidentRules,
     IncidentState,
     Merge,
@@ -20,19 +19,16 @@ from models.incident import (
     Phase,
 )
 from models.incident_spec import FlapSpec, OpenAfter
-from models.notification import ConsoleTarget, NotificationKind, NotifyTarget
+from models.notification import NotificationKind
 from models.severity import Severity
 from models.temporal_names import IncidentSignal
-from tests.analysis.incident_factories import a_request, an_alert, later, signalled
+from tests.analysis.incident_factories import a_level, a_request, an_alert, later, signalled
 from tests.factories import WHEN
 
 ADA = Order(by="ada")
 MINUTE = timedelta(minutes=1)
 OTHER = "incident/local/shop/other"
-LEVELS = tuple(
-    EscalationLevel(notify=(NotifyTarget(name=name, spec=ConsoleTarget()),), wait=None) for name in ("first", "second")
-)
-RULES = IncidentRules(levels=LEVELS, repeat=1)
+RULES = IncidentRules(levels=(a_level("first", wait=None), a_level("second", wait=None)), repeat=1)
 AFTER_TWO = RULES.model_copy(update={"open_after": OpenAfter(alerts=2, within=5 * MINUTE)})
 
 

@@ -23,7 +23,6 @@ from analysis.incident_time import next_due, passed
 from models.alert import AlertStatus
 from models.incident import (
     MOST_TRACKED,
-    EscalationLevel,
     IncidentRules,
     IncidentState,
     Merge,
@@ -34,10 +33,10 @@ from models.incident import (
     Snooze,
 )
 from models.incident_spec import FlapSpec, OpenAfter
-from models.notification import ConsoleTarget, NotificationKind, NotifyTarget
+from models.notification import NotificationKind
 from models.severity import Severity
 from models.temporal_names import IncidentSignal
-from tests.analysis.incident_factories import a_request, an_alert, later, signalled
+from tests.analysis.incident_factories import a_level, a_request, an_alert, later, signalled
 from tests.factories import WHEN
 
 ADA = Order(by="ada")
@@ -50,10 +49,6 @@ LEGAL = {
     Phase.CLOSED: {Phase.PENDING, Phase.TRIGGERED},
 }
 """From one phase to the next, in a single step."""
-
-
-def a_level(name: str, wait: timedelta | None = 10 * MINUTE) -> EscalationLevel:
-    return EscalationLevel(notify=(NotifyTarget(name=name, spec=ConsoleTarget()),), wait=wait)
 
 
 RULES = IncidentRules(levels=(a_level("first"), a_level("second"), a_level("third")), repeat=1)
@@ -80,7 +75,7 @@ def test_a_week_in_which_nothing_ran_ends_with_the_policy() -> None:
 
 
 def test_a_policy_without_a_wait_goes_by_the_severitys_target() -> None:
-    rules = IncidentRules(levels=(a_level("first", None), a_level("second", None)), repeat=0)
+    rules = IncidentRules(levels=(a_level("first", wait=None), a_level("second", wait=None)), repeat=0)
     for severity, minutes in ((Severity.SEV1, 10), (Severity.SEV2, 15)):
         state = passed(opened(a_request(rules, severity), WHEN), rules, WHEN)
         assert state.escalation
@@ -130,7 +125,7 @@ class Interleavings(RuleBasedStateMachine):
         self, auto: bool, by_hand: bool, acknowledged_for: timedelta | None, pending: bool, wait: timedelta | None
     ) -> None:
         self.by = IncidentRules(
-            levels=(a_level("first", wait), a_level("second", wait), a_level("third")),
+            levels=(a_level("first", wait=wait), a_level("second", wait=wait), a_level("third")),
             repeat=1,
             acknowledged_for=acknowledged_for,
             reopen_within=9 * MINUTE,

@@ -22,13 +22,12 @@ from models.temporal_names import IncidentSignal, TaskQueue
 from runtime.client import connect
 from runtime.settings import Settings
 from runtime.telemetry import temporal_runtime
-from tests.analysis.incident_factories import an_alert
+from tests.analysis.incident_factories import a_level, an_alert
 from tests.exposition import Sample, scrape, total
 from tests.workers.counted_work import SampleAfter, SampleBefore, SampleBug, SampleRollout, look, refuse
 from tests.workers.dev_server import free_port, running_temporal
 from tests.workers.eventually import eventually
 from tests.workflows.fake_pager import FakePager
-from tests.workflows.incident_harness import a_level
 from workers.census import keep_incident_census
 from workflows.incident import Incident
 from workflows.metrics import begin_at_zero, incidents_begin_at_zero

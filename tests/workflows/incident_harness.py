@@ -18,7 +18,6 @@ from models.alert import Alert
 from models.ids import IncidentRef, incident_id
 from models.incident import (
     AlertSignal,
-    EscalationLevel,
     IncidentOutcome,
     IncidentRequest,
     IncidentRules,
@@ -26,12 +25,11 @@ from models.incident import (
     Order,
     Phase,
 )
-from models.notification import ConsoleTarget, NotifyTarget
 from models.severity import Severity
 from models.temporal_names import IncidentSignal, SearchAttribute, TaskQueue
 from runtime.plugin import holdfast_plugin
 from starters.handles import incident_called
-from tests.analysis.incident_factories import an_alert
+from tests.analysis.incident_factories import a_level, an_alert
 from tests.factories import SERVER_STARTS_WITHIN
 from tests.workflows.fake_pager import FakePager
 from tests.workflows.harness import until
@@ -40,10 +38,6 @@ from workflows.recording import Recording
 
 ADA = Order(by="ada")
 MINUTE = timedelta(minutes=1)
-
-
-def a_level(*names: str, wait: timedelta | None = 10 * MINUTE) -> EscalationLevel:
-    return EscalationLevel(notify=tuple(NotifyTarget(name=name, spec=ConsoleTarget()) for name in names), wait=wait)
 
 
 THREE_LEVELS = IncidentRules(levels=(a_level("first"), a_level("second"), a_level("third")), repeat=0)

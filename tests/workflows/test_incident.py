@@ -10,9 +10,9 @@ from models.incident import AlertSignal, Assign, FinishTask, IncidentRules, Note
 from models.incident_spec import FlapSpec, OpenAfter
 from models.severity import Severity
 from models.temporal_names import IncidentSignal
-from tests.analysis.incident_factories import an_alert
+from tests.analysis.incident_factories import a_level, an_alert
 from tests.workflows.harness import until
-from tests.workflows.incident_harness import ADA, MINUTE, THREE_LEVELS, Room, a_level, skipping_room
+from tests.workflows.incident_harness import ADA, MINUTE, THREE_LEVELS, Room, skipping_room
 
 HOUR = timedelta(hours=1)
 

@@ -14,8 +14,8 @@ from models.incident import IncidentRules, Order
 from models.incident_spec import FlapSpec
 from models.temporal_names import IncidentSignal
 from runtime.plugin import holdfast_plugin
-from tests.analysis.incident_factories import an_alert
-from tests.workflows.incident_harness import Case, Room, a_level, real_room
+from tests.analysis.incident_factories import a_level, an_alert
+from tests.workflows.incident_harness import Case, Room, real_room
 from workflows.incident import Incident
 
 INCIDENTS = 40

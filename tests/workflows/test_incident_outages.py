@@ -11,9 +11,9 @@ import pytest_asyncio
 
 from models.incident import IncidentRules, IncidentState, Phase
 from models.temporal_names import IncidentSignal
-from tests.analysis.incident_factories import an_alert
+from tests.analysis.incident_factories import a_level, an_alert
 from tests.workflows.harness import until
-from tests.workflows.incident_harness import THREE_LEVELS, Case, Room, a_level, real_room
+from tests.workflows.incident_harness import THREE_LEVELS, Case, Room, real_room
 
 SECOND = timedelta(seconds=1)
 QUICK = IncidentRules(levels=tuple(a_level(name, wait=SECOND) for name in ("one", "two", "three", "four")), repeat=0)
