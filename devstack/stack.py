@@ -24,7 +24,7 @@ from models.quantities import HostPort, host_of, port_of
 from models.stack import StackRecord
 from models.temporal_names import TaskQueue
 from providers.envoy_files import write_bootstrap
-from providers.host_ports import free_ports, holder_of, is_free, process_started
+from providers.host_ports import OF_THE_STACK, free_ports, holder_of, is_free, process_started
 
 __all__ = ["GATEWAY_COMMAND", "WORKER_COMMAND", "Addresses", "Hook", "Stack", "StackConfig", "read_record"]
 
@@ -153,7 +153,7 @@ class Stack:
             asked["HOLDFAST_GATEWAY_PORT"] = ("the front door", config.gateway_port)
         for setting, (purpose, port) in asked.items():
             await _require_free(port, purpose, setting)
-        temporal, ui, admin, gateway = free_ports(4)
+        temporal, ui, admin, gateway = free_ports(4, OF_THE_STACK)
         return Addresses(
             temporal=given or f"127.0.0.1:{config.temporal_port or temporal}",
             ui=f"{host_of(given) if given else '127.0.0.1'}:{config.ui_port or ui}",
@@ -165,7 +165,7 @@ class Stack:
         """Before all others, and stopped after them: what lapsed while nothing ran is taken back before Envoy serves,
         and what lapses while workers stop is still taken back.
         """
-        (port,) = free_ports(1)
+        (port,) = free_ports(1, OF_THE_STACK)
         health = f"127.0.0.1:{port}"
         child = ChildSpec(
             name="keeper",
@@ -204,7 +204,7 @@ class Stack:
 
     async def _start_workers(self, addresses: Addresses) -> tuple[dict[str, HostPort], dict[str, HostPort]]:
         groups = [str(group) for group in self._config.worker_groups]
-        chosen = [f"127.0.0.1:{port}" for port in free_ports(2 * len(groups))]
+        chosen = [f"127.0.0.1:{port}" for port in free_ports(2 * len(groups), OF_THE_STACK)]
         health = dict(zip(groups, chosen[::2], strict=True))
         metrics = dict(zip(groups, chosen[1::2], strict=True))
         self._voice.say(f"Starting a worker for each of {', '.join(groups)} ...")

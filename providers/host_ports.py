@@ -10,19 +10,22 @@ import psutil
 
 _LOOPBACK = "127.0.0.1"
 _CLOCK_STEP = 2.0
-_LOWEST, _BELOW = 20_000, 32_768
+
+OF_INSTANCES = range(20_000, 29_000)
+OF_THE_STACK = range(29_000, 32_768)
+"""Kept apart: a worker that died is to find its ports again, and none of what was started meanwhile on them.
+
+Both are below the range that systems take for outgoing connections: one of those would otherwise hold the port now and
+then when its server is started again.
+"""
 
 
-def free_ports(count: int) -> tuple[int, ...]:
-    """Different ports that nothing on loopback listens on at this moment.
-
-    From below the range that systems take for outgoing connections: one of those would otherwise hold the port now
-    and then when its server is started again.
-    """
-    candidates = random.sample(range(_LOWEST, _BELOW), _BELOW - _LOWEST)
+def free_ports(count: int, among: range = OF_INSTANCES) -> tuple[int, ...]:
+    """Different ports that nothing on loopback listens on at this moment. Raises OSError when there are not as many."""
+    candidates = random.sample(among, len(among))
     free = tuple(itertools.islice(filter(is_free, candidates), count))
     if len(free) < count:
-        raise OSError(f"no {count} ports are free between {_LOWEST} and {_BELOW}")
+        raise OSError(f"no {count} ports are free between {among.start} and {among.stop}")
     return free
 
 

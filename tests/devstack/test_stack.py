@@ -17,8 +17,9 @@ from devstack.http_probe import http_status
 from devstack.record import record_file, write_record
 from devstack.stack import Addresses, Stack, StackConfig, read_record
 from devstack.temporal_server import wait_until_serving
+from models.quantities import port_of
 from models.stack import StackRecord
-from providers.host_ports import process_started
+from providers.host_ports import OF_INSTANCES, process_started
 from tests.devstack.conftest import Terminal, eventually, python_program
 
 WORKER = """
@@ -80,6 +81,8 @@ async def test_everything_serves_then_everything_is_gone(config: StackConfig, te
         assert set(record.worker_health) == {"rollouts", "deploys"}
         for health in record.worker_health.values():
             assert await http_status(health, "/readyz") == 200
+        for address in (record.keeper_health, *record.worker_health.values(), *record.worker_metrics.values()):
+            assert port_of(address) not in OF_INSTANCES, "an instance may hold it once its process has died"
         assert read_record(config.home) == record
         assert f"rollouts uses {record.temporal} in {config.home}" in terminal.text
         pids = [child.pid for child in stack.supervisor.children if child.pid]
