@@ -21,6 +21,7 @@ from models.audit import AuditEntry
 from models.front_door import AlertsAnswer, NotTaken, OpensNothing, TakenBy
 from models.ids import IncidentRef, ServiceRef, incident_id
 from models.severity import Severity
+from models.temporal_names import IncidentSignal
 
 AT_ONCE = 32
 """Calls to Temporal. It serves about as many at its full pace. More would only wait there, before the decisions that
@@ -48,11 +49,16 @@ class _Outcome:
 
 
 class Intake:
-    """`here` is what takes alerts in, for the audit log."""
+    """`here` is what takes alerts in, for the audit log. `asked` is the task queue of who tells incidents whether
+    something still keeps the alerts that they hold; without one nothing is held, and what is suppressed is to be sent
+    again.
+    """
 
-    def __init__(self, around: OpenIncidents, silences: KnownSilences, here: str = "gateway") -> None:
+    def __init__(
+        self, around: OpenIncidents, silences: KnownSilences, here: str = "gateway", *, asked: str = ""
+    ) -> None:
         self._around, self._silences = around, silences
-        self._here = here
+        self._here, self._asked = here, asked
         self._mailboxes = Mailboxes(Teller().tell, AT_ONCE)
         self._suppressions = Suppressions(RPC_TIMEOUT)
 
@@ -90,14 +96,20 @@ class Intake:
             if alert.environment not in met:
                 met[alert.environment] = self._around.around(alert.environment, routing.incidents.storm.within)
             where = placing.place(alert, met[alert.environment])
-            if isinstance(where, Suppressed):
-                outcome.suppressed.append(where)
-            else:
+            if where.suppressed:
+                holding = incident_id(where.ref) if self._asked else ""
+                outcome.suppressed.append(where.suppressed.model_copy(update={"held_by": holding}))
+            if self._asked or not where.suppressed:
                 placed += self._with_umbrella(where, routing)
             if number % _WITHOUT_A_BREAK == 0:
                 await asyncio.sleep(0)
                 met.clear()  # a look at Temporal may have replaced what they hold
         return placed
+
+    def begins(self, placed: Placed) -> None:
+        """It fires into its incident now, which counts as open from here on unless it is pending."""
+        if not placed.begins_pending and not self._around.knows(placed.ref):
+            self._around.begins(placed.ref, placed.severity)
 
     def _with_umbrella(self, placed: Placed, routing: Routing) -> tuple[Placed, ...]:
         """What cleared may have fired into a storm's incident, which cannot end otherwise. Where none is known to be
@@ -105,10 +117,7 @@ class Intake:
         """
         alert = placed.alert
         if alert.status is AlertStatus.FIRED:
-            # One that is pending may never open.
-            begins = placed.open_after is None or placed.open_after.alerts == 1
-            if begins and not self._around.knows(placed.ref):
-                self._around.begins(placed.ref, placed.severity)
+            self.begins(placed)
         elif placed.ref != (storm := umbrella(alert.environment)) and self._around.may_be_open(storm):
             return placed, in_storm(placed, routing.incidents)
         return (placed,)
@@ -131,7 +140,7 @@ class Intake:
     ) -> None:
         of_each: dict[IncidentRef, list[ToSend]] = {}
         together = 0
-        for part in by_incident(placed, routing.incidents, request):
+        for part in by_incident(placed, routing.incidents, request, self._asked):
             of_each.setdefault(part.request.ref, []).append(part)
             together += len(part.alerts)
             if together >= _WITHOUT_A_BREAK:
@@ -175,10 +184,12 @@ class Intake:
         storm = umbrella(ref.environment)
         fired = cleared = 0
         if part.fired:
-            await self._mailboxes.send(Letter(client, part.request, part.fired, fires=True))
+            await self._mailboxes.send(Letter(client, part.request, part.fired, IncidentSignal.FIRED))
             fired = len(part.fired.alerts)
+        if part.held:
+            await self._mailboxes.send(Letter(client, part.request, part.held, IncidentSignal.HELD))
         if part.cleared:
-            there = await self._mailboxes.send(Letter(client, part.request, part.cleared, fires=False))
+            there = await self._mailboxes.send(Letter(client, part.request, part.cleared, IncidentSignal.CLEARED))
             cleared = len(part.cleared.alerts) if there else 0
             if ref == storm:
                 outcome.umbrellas[ref.environment] = there
@@ -235,4 +246,6 @@ def _in_a_storm(alert: Alert, outcome: _Outcome) -> bool:
 
 
 def _said(each: Suppressed) -> OpensNothing:
-    return OpensNothing(title=each.alert.title, by=each.by, why=each.why, key=each.alert.dedupe_key)
+    return OpensNothing(
+        title=each.alert.title, by=each.by, why=each.why, key=each.alert.dedupe_key, held_by=each.held_by
+    )

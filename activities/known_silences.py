@@ -37,11 +37,14 @@ class KnownSilences:
         self._read_at: float | None = None
         self._complained = False
 
+    @property
+    def known(self) -> bool:
+        """Whether they could be read lately."""
+        return self._read_at is not None and self._clock() - self._read_at <= COUNT_FOR.total_seconds()
+
     def in_force(self) -> tuple[Silence, ...]:
         """Those that count for an alert that comes now."""
-        if self._read_at is None or self._clock() - self._read_at > COUNT_FOR.total_seconds():
-            return ()
-        return in_force(self._read, self._now())
+        return in_force(self._read, self._now()) if self.known else ()
 
     def heard(self, silence: KeptSilence) -> None:
         """One was just ordered here; it counts from this moment on."""

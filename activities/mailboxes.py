@@ -9,24 +9,28 @@ from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
 from analysis.placing import MOST_IN_A_SIGNAL
+from models.held import HeldSignal
 from models.ids import IncidentRef
 from models.incident import AlertSignal, IncidentRequest
+from models.temporal_names import IncidentSignal
 
 _TOO_MUCH = frozenset({RPCStatusCode.INVALID_ARGUMENT, RPCStatusCode.RESOURCE_EXHAUSTED})
 
 
 @dataclass(frozen=True, eq=False)
 class Letter:
-    """What one request says to one incident. `fires`: it begins with `request` where there is none of its key."""
+    """What one request says to one incident, which begins with `request` where there is none of its key: unless it is
+    only told that something cleared.
+    """
 
     client: Client
     request: IncidentRequest
-    signal: AlertSignal
-    fires: bool
+    signal: AlertSignal | HeldSignal
+    what: IncidentSignal
     answer: "asyncio.Future[bool]" = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
     def goes_with(self, first: "Letter") -> bool:
-        return (self.fires, self.client) == (first.fires, first.client)
+        return (self.what, self.client) == (first.what, first.client)
 
 
 Tell = Callable[[Sequence[Letter]], Awaitable[bool]]

@@ -88,7 +88,12 @@ class OpenIncidents:
         """Whether it is known to be open, or nothing that was read lately says that it is not. A list that is fresh may
         miss what another process began within the last two seconds.
         """
-        return ref in self._known or self._read_at is None or self._now() - self._read_at > TRUSTED_FOR
+        return ref in self._known or not self.known
+
+    @property
+    def known(self) -> bool:
+        """Whether they could be listed lately."""
+        return self._read_at is not None and self._now() - self._read_at <= TRUSTED_FOR
 
     def begins(self, ref: IncidentRef, severity: Severity) -> None:
         """It is being opened here, now."""

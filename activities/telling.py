@@ -9,6 +9,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from activities.mailboxes import Letter
 from activities.search_attributes import of_incident
+from models.held import HeldSignal
 from models.ids import IncidentRef, incident_id
 from models.incident import AlertSignal, IncidentRequest
 from models.temporal_names import INCIDENT_WORKFLOW, IncidentSignal, TaskQueue
@@ -28,15 +29,15 @@ class Teller:
     async def tell(self, letters: Sequence[Letter]) -> bool:
         """Tell one incident all of these in one call: whether there is one. Raises RPCError."""
         first, signals = letters[0], [letter.signal for letter in letters]
-        ref = first.request.ref
-        if not first.fires:
-            there = await _signalled(first.client, ref, IncidentSignal.CLEARED, signals)
+        ref, what = first.request.ref, first.what
+        if what is IncidentSignal.CLEARED:
+            there = await _signalled(first.client, ref, what, signals)
             if not there:
                 self._there.pop(ref, None)
             return there
-        if ref not in self._there or not await _signalled(first.client, ref, IncidentSignal.FIRED, signals):
+        if ref not in self._there or not await _signalled(first.client, ref, what, signals):
             self._there.pop(ref, None)
-            await signal_with_start(first.client, first.request, signals)
+            await signal_with_start(first.client, first.request, signals, what)
         self._there[ref] = None
         self._there.move_to_end(ref)
         if len(self._there) > _MOST_REMEMBERED:
@@ -44,14 +45,19 @@ class Teller:
         return True
 
 
-async def signal_with_start(client: Client, request: IncidentRequest, signals: Sequence[AlertSignal]) -> None:
+async def signal_with_start(
+    client: Client,
+    request: IncidentRequest,
+    signals: Sequence[AlertSignal | HeldSignal],
+    what: IncidentSignal = IncidentSignal.FIRED,
+) -> None:
     """Tell the incident, which begins if there is none of its key. Raises RPCError."""
     await client.start_workflow(
         INCIDENT_WORKFLOW,
         request,
         id=incident_id(request.ref),
         task_queue=TaskQueue.INCIDENTS,
-        start_signal=IncidentSignal.FIRED,
+        start_signal=what,
         start_signal_args=signals,
         static_summary=f"{request.severity} {request.title}"[:200],
         search_attributes=of_incident(request),
@@ -59,7 +65,9 @@ async def signal_with_start(client: Client, request: IncidentRequest, signals: S
     )
 
 
-async def _signalled(client: Client, ref: IncidentRef, what: IncidentSignal, signals: Sequence[AlertSignal]) -> bool:
+async def _signalled(
+    client: Client, ref: IncidentRef, what: IncidentSignal, signals: Sequence[AlertSignal | HeldSignal]
+) -> bool:
     """Whether there was one to signal. Raises RPCError."""
     handle = client.get_workflow_handle(incident_id(ref))
     try:

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from analysis.flapping import flaps, quiet_at, remembered
 from analysis.incident_changes import noted, raised, resolved, resolves_by_itself, senseless, told_whole, triggered
-from analysis.incident_list import NAMED, key_of, named, tracked
+from analysis.incident_list import NAMED, key_of, named, tracked, without_held
 from analysis.incident_requests import heard_already, news_of, remembering
 from models.alert import Alert
 from models.incident import AlertSignal, IncidentRequest, IncidentRules, IncidentState, Phase
@@ -39,6 +39,7 @@ def fired(state: IncidentState, rules: IncidentRules, signal: AlertSignal, now: 
     if not alerts:
         return state
     before, was_firing = state, state.firing
+    state = without_held(state, map(key_of, alerts))
     state = tracked(remembering(state, signal, "fired"), alerts, now)
     if not was_firing:
         state = state.model_copy(update={"changes": (*state.changes, now)[-_CHANGES_KEPT:]})
@@ -59,11 +60,11 @@ def cleared(state: IncidentState, rules: IncidentRules, signal: AlertSignal, now
     strange: list[str] = []
     for alert in signal.alerts:
         known = alerts.get(key_of(alert))
-        if known is None or not known.fires:
-            strange.append(alert.title)
-        else:
+        if known is not None and known.fires:
             alerts[key_of(alert)] = known.model_copy(update={"fires": False, "since": now})
-    state = state.model_copy(update={"alerts": alerts})
+        elif key_of(alert) not in state.held:
+            strange.append(alert.title)
+    state = without_held(state.model_copy(update={"alerts": alerts}), map(key_of, signal.alerts))
     done = [alert.title for alert in signal.alerts if alert.title not in strange]
     if done:
         state = noted(state, now, f"cleared: {named(done)}")

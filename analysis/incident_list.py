@@ -55,6 +55,20 @@ def tracked(state: IncidentState, fired_alerts: Sequence[Alert], now: datetime) 
     return noted(state, now, f"fired again: {named(again)}") if again else state
 
 
+def without_held(state: IncidentState, keys: Iterable[str]) -> IncidentState:
+    """Those are not held any more, if they were."""
+    leaving = set(keys)
+    if leaving.isdisjoint(state.held):
+        return state
+    return state.model_copy(update={"held": {key: each for key, each in state.held.items() if key not in leaving}})
+
+
+def pending_for(state: IncidentState) -> str:
+    """What an incident that is pending waits for."""
+    first = next(iter(state.held.values()), None)
+    return f"pending: {first.hold.why}" if first else "pending: not enough alerts came yet"
+
+
 def in_order(alerts: Iterable[TrackedAlert]) -> list[TrackedAlert]:
     """As people read them: what fires first, and of that the newest."""
     newest_first = sorted(alerts, key=lambda alert: alert.since, reverse=True)

@@ -13,6 +13,7 @@ from analysis.incident_changes import (
     updated,
     without_pages,
 )
+from analysis.incident_list import pending_for
 from models.incident import (
     MOST_RESPONDERS,
     MOST_TASKS,
@@ -56,9 +57,12 @@ def acknowledged(state: IncidentState, rules: IncidentRules, order: Order, now: 
 
 def resolved_by(state: IncidentState, rules: IncidentRules, order: Order, now: datetime) -> IncidentState:
     """A person says that it is over. What was merged into it is over, too."""
+    text = f"resolved{_with(order)} by {order.by}"
     if not state.phase.open and state.phase is not Phase.PENDING:
-        return senseless(state, now, "resolve", f"it is {state.phase} already", order.by)
-    state = resolved(state, rules, now, f"resolved{_with(order)} by {order.by}", order.by)
+        if not state.held:
+            return senseless(state, now, "resolve", f"it is {state.phase} already", order.by)
+        return noted(state.model_copy(update={"held": {}}), now, f"{text}: what it held is over", order.by)
+    state = resolved(state.model_copy(update={"held": {}}), rules, now, text, order.by)
     told = [
         Message(workflow_id=part, signal=IncidentSignal.RESOLVE, order=order)
         for part, how in state.parts.items()
@@ -150,7 +154,7 @@ def _not_open(state: IncidentState) -> str:
     if state.merged_into:
         return f"it is merged into {state.merged_into}, which pages"
     if state.phase is Phase.PENDING:
-        return "it is pending: not enough alerts came yet"
+        return f"it is {pending_for(state)}"
     return "" if state.phase.open else f"it is {state.phase}"
 
 

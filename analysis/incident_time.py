@@ -1,7 +1,8 @@
 """What becomes of an incident as time passes: when something is due next, and what has become due."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
+from analysis import incident_held
 from analysis.escalation import Due
 from analysis.flapping import quiet_at, remembered
 from analysis.incident_changes import LATE, noted, paged, resolved, resolves_by_itself, triggered
@@ -10,6 +11,10 @@ from models.quantities import format_duration
 
 _MOST_AT_ONCE = 1_000
 """More than any policy has: each of the levels, cycles and ends falls due once."""
+
+
+_A_MOMENT = timedelta(seconds=1)
+"""How long one that begins with what it holds has to hear of it."""
 
 
 def next_due(state: IncidentState, rules: IncidentRules) -> datetime | None:
@@ -34,11 +39,13 @@ def _dues(state: IncidentState, rules: IncidentRules) -> list[tuple[datetime, st
         case Phase.PENDING:
             wanted = rules.open_after
             last = max(state.first_alerts, default=state.opened_at)
-            found.append((last + wanted.within if wanted else last, "forgotten"))
+            forgotten = last + (wanted.within if wanted else _A_MOMENT)
+            found = incident_held.dues(state, rules) or [(forgotten, "forgotten")]
         case Phase.TRIGGERED | Phase.ACKNOWLEDGED:
             found = _dues_of_open(state, rules)
         case Phase.RESOLVED:
-            found.append((state.resolved_at and state.resolved_at + rules.reopen_within, "closed"))
+            closed = state.resolved_at and state.resolved_at + rules.reopen_within
+            found = incident_held.dues(state, rules) or [(closed, "closed")]
         case Phase.CLOSED:
             pass
     return [(at, what) for at, what in found if at is not None]
@@ -82,15 +89,22 @@ def _happened(state: IncidentState, rules: IncidentRules, what: str, at: datetim
             return triggered(state, rules, now, "the snooze is over", at=at)
         case "quiet":
             return resolved(state, rules, now, "everything has cleared, and it has stopped flapping")
+        case incident_held.LOOK | incident_held.LET_GO:
+            return incident_held.happened(state, rules, what, now)
         case "forgotten":
-            wanted = rules.open_after.alerts if rules.open_after else 1
-            within = format_duration(rules.open_after.within) if rules.open_after else ""
-            came = len(remembered(state.first_alerts, rules.open_after.within, at)) if rules.open_after else 0
-            text = f"not opened: only {max(came, min(state.count, wanted - 1))} of {wanted} alerts came within {within}"
-            return _closed(state, now, text)
+            return _closed(state, now, f"not opened: {_why_forgotten(state, rules, at)}")
         case _:
             late = ", late" if now - at > LATE else ""
             return _closed(state, now, f"closed{late}")
+
+
+def _why_forgotten(state: IncidentState, rules: IncidentRules, at: datetime) -> str:
+    wanted = rules.open_after
+    if wanted is None or not state.count:
+        return "nothing that it held fires any more"
+    came = len(remembered(state.first_alerts, wanted.within, at))
+    number = max(came, min(state.count, wanted.alerts - 1))
+    return f"only {number} of {wanted.alerts} alerts came within {format_duration(wanted.within)}"
 
 
 def _closed(state: IncidentState, now: datetime, text: str) -> IncidentState:

@@ -1,6 +1,7 @@
 """An incident's state in words: what the Temporal UI and `holdfast incident show` print."""
 
 from analysis.guarding import clock
+from analysis.incident_list import pending_for
 from models.incident import IncidentState, Phase
 
 ENTRIES_SHOWN = 15
@@ -13,7 +14,7 @@ def headline(state: IncidentState) -> str:
         return f"{state.phase}, merged into {state.merged_into}"
     match state.phase:
         case Phase.PENDING:
-            return "pending: not enough alerts came yet"
+            return pending_for(state)
         case Phase.TRIGGERED:
             if state.snoozed_until:
                 return f"triggered, snoozed until {clock(state.snoozed_until)}"
@@ -43,6 +44,9 @@ def details_markdown(state: IncidentState) -> str:
     if firing:
         lines += ["", f"**Firing ({len(firing) + state.untracked})**", ""]
         lines += [f"- {alert.title} (×{alert.count}, {alert.source})" for alert in firing[:ALERTS_SHOWN]]
+    if state.held:
+        lines += ["", f"**Held ({len(state.held)})**", ""]
+        lines += [f"- {each.alert.title}: {each.hold.why}" for each in list(state.held.values())[:ALERTS_SHOWN]]
     lines += ["", "**Timeline**", ""]
     for entry in state.timeline[-ENTRIES_SHOWN:]:
         by = f" — {entry.by}" if entry.by else ""

@@ -5,7 +5,7 @@ part as one signal, or two: what fired, with a start, then what cleared.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Protocol
 
@@ -14,6 +14,7 @@ from analysis.routing import incident_key, route_of, severity_for
 from analysis.silencing import Inhibition, OpenNow, Silencer
 from analysis.storm import storms, umbrella
 from models.alert import Alert, AlertStatus, Suppressed
+from models.held import LARGEST_HELD, HeldAlert, HeldSignal, Hold
 from models.ids import IncidentRef, Name
 from models.incident import AlertSignal, EscalationLevel, IncidentRequest, IncidentRules
 from models.incident_spec import DEFAULT_POLICY, IncidentsSpec, OpenAfter, Silence
@@ -23,6 +24,8 @@ from models.severity import Severity
 _LONGEST_DESCRIPTION = 1_000
 """Of an alert's text, in the pages of its incident."""
 
+
+_LONGEST_WHY = 500
 
 MOST_IN_A_SIGNAL = 1_000
 """Alerts: with titles as long as may be they take 1.5 MB, and Temporal carries 2 MiB."""
@@ -54,7 +57,9 @@ class Surroundings:
 
 @dataclass(frozen=True)
 class Placed:
-    """The incident that an alert belongs to. `policy` and `open_after` are for the case that it begins one."""
+    """The incident that an alert belongs to, and what keeps it from opening that. `policy` and `open_after` are for the
+    case that it begins one.
+    """
 
     alert: Alert
     ref: IncidentRef
@@ -62,17 +67,24 @@ class Placed:
     policy: str = DEFAULT_POLICY
     open_after: OpenAfter | None = None
     umbrella: bool = False
+    suppressed: Suppressed | None = None
+
+    @property
+    def begins_pending(self) -> bool:
+        """Whether an incident that it begins pages nobody yet, and may never."""
+        return self.suppressed is not None or (self.open_after is not None and self.open_after.several)
 
 
 @dataclass(frozen=True)
 class ToSend:
-    """What one incident is told together, what fired before what cleared; and what it begins with if there is none.
+    """What one incident is told together, what cleared after the rest; and what it begins with if there is none.
 
     The signals hold what an incident goes by; `alerts` are the same with all that was said of them.
     """
 
     request: IncidentRequest
     fired: AlertSignal | None = None
+    held: HeldSignal | None = None
     cleared: AlertSignal | None = None
     alerts: tuple[Alert, ...] = field(default=())
 
@@ -85,7 +97,7 @@ class Placing:
         self._silencer = Silencer((*self._spec.silences, *silences), now)
         self._inhibition = Inhibition(catalog.depends_on)
 
-    def place(self, alert: Alert, around: Surroundings) -> Placed | Suppressed:
+    def place(self, alert: Alert, around: Surroundings) -> Placed:
         """What cleared is never suppressed: it goes where it would go if it fired now. After an edit of the routes or
         of `group_by` that may be another incident than the one it fired into, which then waits for a person.
         """
@@ -107,13 +119,13 @@ class Placing:
             alert, placed.severity, around.open_incidents
         )
         if suppressed:
-            return suppressed
+            return replace(placed, suppressed=suppressed)
         if storms(around.opened, spec.storm, around.now):
             return in_storm(placed, spec)
         return placed
 
 
-def place(alert: Alert, catalog: Routing, around: Surroundings) -> Placed | Suppressed:
+def place(alert: Alert, catalog: Routing, around: Surroundings) -> Placed:
     """One alert by itself."""
     return Placing(catalog, around.silences, around.now).place(alert, around)
 
@@ -124,30 +136,36 @@ def in_storm(placed: Placed, spec: IncidentsSpec) -> Placed:
     return Placed(placed.alert, umbrella(placed.ref.environment), placed.severity, policy, umbrella=True)
 
 
-def by_incident(placed: Iterable[Placed], spec: IncidentsSpec, request: str = "") -> Iterator[ToSend]:
+def by_incident(
+    placed: Iterable[Placed], spec: IncidentsSpec, request: str = "", front_door: str = ""
+) -> Iterator[ToSend]:
     """What to send to each incident of a request, its parts one after the other, told apart as requests of their own.
 
-    There are several parts of very many alerts, and where the same thing fires again after it cleared.
+    There are several parts of very many alerts, and where the same thing fires again after it cleared. `front_door` is
+    whom an incident asks whether something still keeps what it holds.
     """
     groups: dict[IncidentRef, list[Placed]] = {}
     for each in placed:
         groups.setdefault(each.ref, []).append(each)
     for ref, group in groups.items():
         for first, part in _parts(group):
-            yield _to_send(ref, part, spec, f"{request}#{first}" if request and first else request)
+            yield _to_send(ref, part, spec, f"{request}#{first}" if request and first else request, front_door)
 
 
 def _parts(group: Sequence[Placed]) -> Iterator[tuple[int, list[Placed]]]:
     """Each with the position of its first. In one that may be told as what fired and then what cleared, nothing fires
     after it has cleared. Every change of status would do as well, but of a thousand mixed ones make a thousand calls.
     """
-    first, part, cleared = 0, list[Placed](), set[str]()
+    first, part, cleared, size = 0, list[Placed](), set[str](), 0
     for number, each in enumerate(group):
         fires = each.alert.status is AlertStatus.FIRED
-        if len(part) == MOST_IN_A_SIGNAL or (fires and each.alert.dedupe_key in cleared):
+        more = len(_bare(each.alert).model_dump_json()) if each.suppressed else 0
+        full = len(part) == MOST_IN_A_SIGNAL or size + more > LARGEST_HELD
+        if part and (full or (fires and each.alert.dedupe_key in cleared)):
             yield first, part
-            first, part, cleared = number, [], set()
+            first, part, cleared, size = number, [], set(), 0
         part.append(each)
+        size += more
         if not fires:
             cleared.add(each.alert.dedupe_key)
     if part:
@@ -167,6 +185,7 @@ def rules_of(spec: IncidentsSpec, policy: str, open_after: OpenAfter | None = No
         auto_resolve=spec.auto_resolve,
         flapping=spec.flapping,
         open_after=open_after,
+        hold_for=spec.hold_for,
     )
 
 
@@ -176,15 +195,30 @@ def _slim(alert: Alert) -> Alert:
     return Alert.model_validate(alert.model_dump(include=kept))
 
 
+def hold_by(suppressed: Suppressed) -> Hold:
+    return Hold(why=cut(suppressed.why, _LONGEST_WHY), until=suppressed.until)
+
+
+def _bare(alert: Alert) -> Alert:
+    """What rules read of it, and an incident that holds it."""
+    return alert.model_copy(update={"annotations": {}, "description": "", "links": ()})
+
+
 def _targets(names: Sequence[str], spec: IncidentsSpec) -> tuple[NotifyTarget, ...]:
     return tuple(NotifyTarget(name=name, spec=spec.target(name)) for name in dict.fromkeys(names))
 
 
-def _to_send(ref: IncidentRef, group: list[Placed], spec: IncidentsSpec, request: str) -> ToSend:
+def _to_send(ref: IncidentRef, group: list[Placed], spec: IncidentsSpec, request: str, front_door: str) -> ToSend:
+    firing = [each for each in group if each.alert.status is AlertStatus.FIRED]
+    held = tuple(
+        HeldAlert(alert=_bare(each.alert), severity=each.severity, hold=hold_by(each.suppressed))
+        for each in firing
+        if each.suppressed
+    )
+    opening = [each for each in firing if not each.suppressed]
     # What is right again has no say in how grave it is, nor in what it is called.
-    telling = [each for each in group if each.alert.status is AlertStatus.FIRED] or group
-    gravest = min(telling, key=lambda each: each.severity)
-    fired = tuple(_slim(each.alert) for each in group if each.alert.status is AlertStatus.FIRED)
+    gravest = min(opening or firing or group, key=lambda each: each.severity)
+    fired = tuple(_slim(each.alert) for each in opening)
     cleared = tuple(_slim(each.alert) for each in group if each.alert.status is AlertStatus.CLEARED)
     title = "a storm of alerts" if gravest.umbrella else gravest.alert.title
     return ToSend(
@@ -195,7 +229,9 @@ def _to_send(ref: IncidentRef, group: list[Placed], spec: IncidentsSpec, request
             links=() if gravest.umbrella else gravest.alert.links,
             severity=gravest.severity,
             rules=rules_of(spec, gravest.policy, gravest.open_after),
+            held=bool(held and not opening),
         ),
+        held=HeldSignal(alerts=held, front_door=front_door, request=request) if held else None,
         fired=AlertSignal(alerts=fired, request=request, severity=gravest.severity) if fired else None,
         cleared=AlertSignal(alerts=cleared, request=request) if cleared else None,
         alerts=tuple(each.alert for each in group),

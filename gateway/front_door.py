@@ -11,17 +11,20 @@ from fastapi.middleware.cors import CORSMiddleware
 from fastapi.middleware.trustedhost import TrustedHostMiddleware
 from temporalio.client import Client
 
+from activities.held_alerts import HeldAlerts
 from activities.intake import Intake
 from activities.known_silences import KnownSilences
 from activities.open_incidents import OpenIncidents
 from gateway.accesses import Accesses, Log, Unserved
 from gateway.alert_routes import Desk, alert_routes
+from gateway.answering import answer_incidents
 from gateway.doorkeeper import WAYS_TO_SHOW_A_KEY, Doorkeeper
 from gateway.rulebook import Rulebook
 from gateway.silence_routes import SilenceDesk, silence_routes
 from models.base import Payload
 from models.front_door import Refusal
 from models.gateway_spec import Access, GatewaySpec
+from models.temporal_names import front_door_queue
 
 _OWN_MACHINE = ["127.0.0.1", "localhost", "::1", "[::1]"]
 
@@ -60,10 +63,11 @@ def front_door(rulebook: Rulebook, temporal: Temporal, log: Log, background: Seq
     def environment() -> str:
         return rulebook.rules.catalog.environment
 
-    around, silences = OpenIncidents(), KnownSilences()
+    around, silences, asked = OpenIncidents(), KnownSilences(), front_door_queue(environment())
     doorkeeper = Doorkeeper(rulebook)
     accesses = Accesses(log, environment)
-    desk = Desk(rulebook, doorkeeper, Intake(around, silences), accesses, lambda: temporal.client)
+    intake = Intake(around, silences, asked=asked)
+    desk = Desk(rulebook, doorkeeper, intake, accesses, lambda: temporal.client)
 
     def window() -> timedelta:
         return rulebook.rules.catalog.incidents.storm.within
@@ -74,13 +78,17 @@ def front_door(rulebook: Rulebook, temporal: Temporal, log: Log, background: Seq
     async def follow_silences() -> None:
         await silences.keep_current(lambda: temporal.client, environment)
 
+    async def answer() -> None:
+        held = HeldAlerts(lambda: rulebook.rules.catalog, around, silences, intake)
+        await answer_incidents(lambda: temporal.client, asked, held)
+
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         if temporal.client is not None:  # so that the first alert is not decided without knowing what is open
             with suppress(TimeoutError):
                 looks = around.look(temporal.client, window()), silences.look(temporal.client, environment())
                 await asyncio.wait_for(asyncio.gather(*looks), _FIRST_LOOK.total_seconds())
-        kept_up = (rulebook.keep_current, follow_incidents, follow_silences, *background)
+        kept_up = (rulebook.keep_current, follow_incidents, follow_silences, answer, *background)
         tasks = [asyncio.ensure_future(run()) for run in kept_up]
         try:
             yield

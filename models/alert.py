@@ -107,9 +107,10 @@ class SuppressedBy(StrEnum):
 
 
 class Suppressed(Payload):
-    """An alert that opens nothing, and why; it is recorded, never just dropped."""
+    """An alert that opens nothing now, and why; it is recorded, never just dropped."""
 
     alert: Alert
     by: SuppressedBy
     why: str = Field(description="a sentence for people")
     until: datetime | None = Field(default=None, description="when it would no longer be suppressed, where known")
+    held_by: str = Field(default="", description="the incident that opens then, if it still fires")

@@ -27,12 +27,13 @@ class NotTaken(Payload):
 
 
 class OpensNothing(Payload):
-    """An alert that was understood and opens nothing; it is recorded with why."""
+    """An alert that was understood and opens nothing now; it is recorded with why."""
 
     title: str
     by: str
     why: str
     key: str = Field(default="", description="what this alert is known by when it fires and when it clears")
+    held_by: str = Field(default="", description="the incident that opens once that is over, if it still fires then")
 
 
 class AlertsAnswer(Payload):

@@ -9,6 +9,7 @@ from pydantic import ConfigDict, Field, StringConstraints
 from models.alert import LONGEST_TITLE, MOST_LINKS, Alert, AlertLink
 from models.audit import AuditEntry
 from models.base import Payload
+from models.held import HeldAlert
 from models.ids import IncidentRef
 from models.incident_spec import FlapSpec, OpenAfter
 from models.notification import Notification, NotificationKind, NotifyTarget
@@ -28,7 +29,9 @@ MOST_PARTS = 200
 
 
 class Phase(StrEnum):
-    """PENDING: it may become one, and pages nobody yet. RESOLVED: kept for a while, as it may fire again."""
+    """PENDING: it may become one, and pages nobody yet. RESOLVED: kept for a while, as it may fire
+    again.
+    """
 
     PENDING = "pending"
     TRIGGERED = "triggered"
@@ -69,6 +72,7 @@ class IncidentRules(Payload):
     auto_resolve: bool = True
     flapping: FlapSpec = FlapSpec()
     open_after: OpenAfter | None = None
+    hold_for: Duration = timedelta(days=7)
 
 
 LONGEST_WHO = 200
@@ -235,6 +239,11 @@ class IncidentState(Payload):
     count: int = Field(default=0, description="alerts that fired")
     alerts: dict[str, TrackedAlert] = Field(default_factory=dict, description="by source and dedupe key")
     untracked: int = Field(default=0, description="alerts beyond those that are told from each other")
+    held: dict[str, HeldAlert] = Field(default_factory=dict, description="fire and page nobody, while it is not open")
+    held_by: str = Field(default="", description="task queue of who knows what keeps them")
+    look_due: datetime | None = Field(default=None, description="when it is to be looked whether they are still kept")
+    looks: int = Field(default=0, description="how many such looks were decided")
+    looking: bool = Field(default=False, description="the last of them is not answered yet")
     changes: tuple[datetime, ...] = Field(default=(), description="when it last turned between fired and cleared")
     first_alerts: tuple[datetime, ...] = Field(default=(), description="while pending: when alerts came")
     escalation: Escalation | None = None
@@ -276,6 +285,7 @@ class IncidentRequest(Payload):
     opened_by: Who = Field(default="", description="a person; empty when alerts open it")
     note: Text = ""
     from_where: Who = ""
+    held: bool = Field(default=False, description="all that it begins with is held")
     state: IncidentState | None = Field(default=None, description="from its last run")
     recorded: int = Field(default=0, description="the last entry of the timeline that its last run has recorded")
     unrecorded: tuple[AuditEntry, ...] = Field(default=(), description="orders that its last run has not recorded")
@@ -286,9 +296,9 @@ class IncidentRequest(Payload):
 
     @property
     def begins_pending(self) -> bool:
-        """Whether several alerts must come first. A person's word is enough."""
+        """Whether something must come first: several alerts, or the end of a silence. A person's word is enough."""
         wanted = self.rules.open_after
-        return not self.opened_by and wanted is not None and wanted.alerts > 1
+        return not self.opened_by and (self.held or (wanted is not None and wanted.several))
 
 
 class IncidentOutcome(Payload):

@@ -43,6 +43,11 @@ class OpenAfter(Written):
     alerts: int = Field(ge=1, le=10_000, description="how many, the first included")
     within: Duration = Field(description="how long the first is remembered")
 
+    @property
+    def several(self) -> bool:
+        """Whether the first alone does not open it."""
+        return self.alerts > 1
+
 
 class FlapSpec(Written):
     """What fires and clears again and again stays one incident, and resolves only once it has been quiet."""
@@ -119,6 +124,11 @@ class IncidentsSpec(Written):
     )
     reopen_within: Duration = Field(
         default=timedelta(minutes=30), description="resolved, it is kept open so long, and reopened if it fires again"
+    )
+    hold_for: Duration = Field(
+        default=timedelta(days=7),
+        description="an alert that is silenced or inhibited opens its incident once it is not any more, unless it has "
+        "cleared, or was not sent again for so long",
     )
     auto_resolve: bool = Field(default=True, description="resolve it once everything that fired has cleared")
     routes: tuple[Route, ...] = Field(default=(), description="the routing tree")

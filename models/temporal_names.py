@@ -15,6 +15,11 @@ class TaskQueue(StrEnum):
     RECORDS = "records"
 
 
+def front_door_queue(environment: str) -> str:
+    """What the gateways of an environment's catalog are asked, as only they know it."""
+    return f"front-door/{environment}"
+
+
 class SearchAttribute(StrEnum):
     """Keywords, registered on every server the workflows run on."""
 
@@ -61,6 +66,7 @@ class IncidentSignal(StrEnum):
 
     FIRED = "fired"
     CLEARED = "cleared"
+    HELD = "held"
     ACKNOWLEDGE = "acknowledge"
     RESOLVE = "resolve"
     ESCALATE = "escalate"

@@ -11,11 +11,12 @@ from temporalio.common import RawValue
 from temporalio.exceptions import FailureError
 
 with workflow.unsafe.imports_passed_through():
-    from analysis import incident_alerts, incident_audit, incident_orders, incident_parts
+    from analysis import incident_alerts, incident_audit, incident_held, incident_orders, incident_parts
     from analysis.incident_changes import carried, delivered, senseless
     from analysis.incident_time import next_due, passed
     from analysis.incident_view import details_markdown
     from models.base import Payload
+    from models.held import HeldSignal, LookedAgain
     from models.incident import (
         TIMELINE_KEPT,
         AddTask,
@@ -40,6 +41,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.incident_attributes import show
     from workflows.incident_books import IncidentBooks
     from workflows.incident_courier import Courier
+    from workflows.incident_lookout import Lookout
     from workflows.incident_meter import IncidentMeter
 
 Said = TypeVar("Said", bound=Payload)
@@ -62,6 +64,7 @@ class Incident:
         self._meter = IncidentMeter(request.state)
         targets = (target for level in self._rules.levels for target in level.notify)
         self._courier = Courier(targets, self._was_brought)
+        self._lookout = Lookout(self._was_answered)
         self._books = IncidentBooks(request.recorded, self._is_sending)
         if request.state is None:
             self._books.ordered(incident_audit.opened(request, workflow.info().run_id, workflow.now()))
@@ -95,11 +98,13 @@ class Incident:
     def _do_what_is_due(self) -> None:
         self._news = False
         self._state = incident_alerts.strange_noted(self._state, workflow.now())
+        self._state = incident_held.joined(self._state, self._rules, workflow.now())
         self._state = passed(self._state, self._rules, workflow.now())
         self._meter.look(self._state)
         self._books.show(self._state)
         self._state = self._state.model_copy(update={"timeline": self._state.timeline[-TIMELINE_KEPT:]})
         self._courier.tend(self._state)
+        self._lookout.tend(self._state)
         if self._state.messages and (self._telling is None or self._telling.done()):
             self._telling = asyncio.create_task(self._tell())
         self._alarm.set(next_due(self._state, self._rules))
@@ -107,17 +112,19 @@ class Incident:
         workflow.set_current_details(details_markdown(self._state))
 
     def _is_over(self) -> bool:
-        return self._state.phase is Phase.CLOSED and not self._state.outbox and not self._state.messages
+        busy = bool(self._state.outbox or self._state.messages) or self._state.looking
+        return self._state.phase is Phase.CLOSED and not busy
 
     def _run_is_full(self) -> bool:
-        """Well before Temporal's own limit; at twice the number, also while something is being sent, which is then sent
-        again under the same key.
+        """Well before Temporal's own limit; at twice the number, also while something is being sent or asked, which is
+        then sent or asked again under the same key.
         """
         info = workflow.info()
         events = info.get_current_history_length()
         if events >= 2 * self._request.events_per_run or info.is_continue_as_new_suggested():
             return True
-        return events >= self._request.events_per_run and not self._courier.busy and not self._state.messages
+        busy = self._courier.busy or self._lookout.busy or bool(self._state.messages)
+        return events >= self._request.events_per_run and not busy
 
     def _begin_anew(self) -> None:
         books = self._books
@@ -139,6 +146,11 @@ class Incident:
     @workflow.signal(name=IncidentSignal.CLEARED)
     def cleared(self, *said: Any) -> None:
         self._hear_each(IncidentSignal.CLEARED, said, incident_alerts.cleared)
+
+    @workflow.signal(name=IncidentSignal.HELD)
+    def held(self, *said: Any) -> None:
+        for each in said or (None,):
+            self._hear(IncidentSignal.HELD, HeldSignal, (each,), incident_held.held)
 
     @workflow.signal(name=IncidentSignal.ACKNOWLEDGE)
     def acknowledge(self, *said: Any) -> None:
@@ -226,6 +238,10 @@ class Incident:
 
     def _is_sending(self) -> bool:
         return self._courier.busy
+
+    def _was_answered(self, found: LookedAgain) -> None:
+        self._become(incident_held.looked(self._state, self._rules, found, workflow.now()))
+        self._wake()
 
     def _was_brought(self, step: int, record: NotificationRecord) -> None:
         self._books.sent(record)

@@ -142,6 +142,16 @@ SEND_ALERTS = ActivityConfig(
     ),
 )
 
+LOOK_AGAIN = ActivityConfig(
+    # A question to the front door, which alone knows the catalog of the day. It waits in its queue for as long as no
+    # gateway runs, as nobody else takes alerts in then either; one that has just started learns what counts in seconds.
+    start_to_close_timeout=timedelta(seconds=30),
+    retry_policy=RetryPolicy(
+        initial_interval=timedelta(milliseconds=500),
+        maximum_interval=timedelta(seconds=30),
+    ),
+)
+
 UPDATE = ActivityConfig(
     # How it went on: after an hour nobody wants to know any more, and the incident's end waits for it.
     start_to_close_timeout=timedelta(minutes=2),
@@ -185,6 +195,6 @@ def longer(pause: timedelta) -> timedelta:
     return min(2 * pause, RETRY_A_REFUSAL_AT_LEAST_EVERY)
 
 
-def on(queue: TaskQueue, policy: ActivityConfig, summary: str) -> ActivityConfig:
+def on(queue: TaskQueue | str, policy: ActivityConfig, summary: str) -> ActivityConfig:
     """A policy on a task queue, with the words that the UI shows for the activity."""
     return ActivityConfig(**{**policy, "task_queue": queue, "summary": summary})

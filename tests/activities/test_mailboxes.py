@@ -13,6 +13,7 @@ from analysis.placing import MOST_IN_A_SIGNAL
 from models.ids import IncidentRef
 from models.incident import AlertSignal, IncidentRequest
 from models.severity import Severity
+from models.temporal_names import IncidentSignal
 from tests.analysis.incident_factories import an_alert
 
 TEMPORAL = cast(Client, object())
@@ -20,8 +21,9 @@ TEMPORAL = cast(Client, object())
 
 def a_letter(name: str, *, fires: bool = True, alerts: int = 1, key: str = "slow") -> Letter:
     ref = IncidentRef(environment="local", service="shop", key=key)
+    what = IncidentSignal.FIRED if fires else IncidentSignal.CLEARED
     request = IncidentRequest(ref=ref, title="slow", severity=Severity.SEV2)
-    return Letter(TEMPORAL, request, AlertSignal(alerts=(an_alert(),) * alerts, request=name), fires)
+    return Letter(TEMPORAL, request, AlertSignal(alerts=(an_alert(),) * alerts, request=name), what)
 
 
 class Temporal:
@@ -43,7 +45,7 @@ class Temporal:
             self.at_once -= 1
         if "bad" in names:
             raise RPCError("too large", RPCStatusCode.INVALID_ARGUMENT, b"")
-        return letters[0].fires
+        return letters[0].what is IncidentSignal.FIRED
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from activities.telling import Teller
 from models.ids import IncidentRef
 from models.incident import AlertSignal, IncidentRequest
 from models.severity import Severity
+from models.temporal_names import IncidentSignal
 from tests.analysis.incident_factories import an_alert
 
 
@@ -51,11 +52,13 @@ def temporal() -> Temporal:
     return Temporal()
 
 
-def letters(temporal: Temporal, *names: str, fires: bool = True, key: str = "slow") -> list[Letter]:
+def letters(
+    temporal: Temporal, *names: str, what: IncidentSignal = IncidentSignal.FIRED, key: str = "slow"
+) -> list[Letter]:
     ref = IncidentRef(environment="local", service="shop", key=key)
     request = IncidentRequest(ref=ref, title="slow", severity=Severity.SEV2)
     client = cast(Client, temporal)
-    return [Letter(client, request, AlertSignal(alerts=(an_alert(),), request=name), fires) for name in names]
+    return [Letter(client, request, AlertSignal(alerts=(an_alert(),), request=name), what) for name in names]
 
 
 async def test_it_begins_with_the_first_and_is_only_signalled_from_then_on(temporal: Temporal) -> None:
@@ -77,9 +80,9 @@ async def test_where_it_has_ended_since_it_begins_anew(temporal: Temporal) -> No
 
 async def test_what_clears_begins_nothing(temporal: Temporal) -> None:
     teller = Teller()
-    assert not await teller.tell(letters(temporal, "one", fires=False))
+    assert not await teller.tell(letters(temporal, "one", what=IncidentSignal.CLEARED))
     await teller.tell(letters(temporal, "two"))
-    assert await teller.tell(letters(temporal, "three", fires=False))
+    assert await teller.tell(letters(temporal, "three", what=IncidentSignal.CLEARED))
     assert temporal.calls == ["cleared one", "start two", "cleared three"]
 
 

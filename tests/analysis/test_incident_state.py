@@ -10,6 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from analysis.incident_alerts import cleared, fired, opened, strange_noted
 from analysis.incident_changes import delivered
+from analysis.incident_held import held, joined, looked
 from analysis.incident_list import key_of
 from analysis.incident_orders import (
     acknowledged,
@@ -21,6 +22,7 @@ from analysis.incident_orders import (
 from analysis.incident_parts import merged, not_heard, split, with_part
 from analysis.incident_time import next_due, passed
 from models.alert import AlertStatus
+from models.held import HeldAlert, HeldSignal, Hold, LookedAgain
 from models.incident import (
     MOST_TRACKED,
     IncidentRules,
@@ -46,11 +48,12 @@ LEGAL = {
     Phase.TRIGGERED: {Phase.ACKNOWLEDGED, Phase.RESOLVED},
     Phase.ACKNOWLEDGED: {Phase.TRIGGERED, Phase.RESOLVED},
     Phase.RESOLVED: {Phase.PENDING, Phase.TRIGGERED, Phase.CLOSED},
-    Phase.CLOSED: {Phase.PENDING, Phase.TRIGGERED},
+    Phase.CLOSED: {Phase.PENDING, Phase.TRIGGERED, Phase.RESOLVED},
 }
 """From one phase to the next, in a single step."""
 
 
+HOLD_FOR = 40 * MINUTE
 RULES = IncidentRules(levels=(a_level("first"), a_level("second"), a_level("third")), repeat=1)
 
 
@@ -119,10 +122,17 @@ class Interleavings(RuleBasedStateMachine):
         by_hand=st.booleans(),
         acknowledged_for=st.sampled_from([None, 7 * MINUTE]),
         pending=st.booleans(),
+        begins_held=st.booleans(),
         wait=st.sampled_from([timedelta(0), MINUTE, 10 * MINUTE, None]),
     )
     def begin(
-        self, auto: bool, by_hand: bool, acknowledged_for: timedelta | None, pending: bool, wait: timedelta | None
+        self,
+        auto: bool,
+        by_hand: bool,
+        acknowledged_for: timedelta | None,
+        pending: bool,
+        begins_held: bool,
+        wait: timedelta | None,
     ) -> None:
         self.by = IncidentRules(
             levels=(a_level("first", wait=wait), a_level("second", wait=wait), a_level("third")),
@@ -132,9 +142,12 @@ class Interleavings(RuleBasedStateMachine):
             auto_resolve=auto,
             flapping=FlapSpec(changes=4, within=6 * MINUTE),
             open_after=OpenAfter(alerts=2, within=3 * MINUTE) if pending else None,
+            hold_for=HOLD_FOR,
         )
         self.now = WHEN
-        self.state = opened(a_request(self.by, opened_by="ada" if by_hand else ""), WHEN)
+        request = a_request(self.by, opened_by="ada" if by_hand else "", held=begins_held and not by_hand)
+        self.state = opened(request, WHEN)
+        self.kept: dict[str, datetime] = {}
         self.sent: list[tuple[int, str]] = []
         self.requests: dict[str, list[str]] = {}
         self._settle()
@@ -155,7 +168,7 @@ class Interleavings(RuleBasedStateMachine):
     def _settle(self) -> None:
         """What a workflow does after each message: time passes step by step, as far as the clock is."""
         due = next_due(self.state, self.by)
-        before = self.state = strange_noted(self.state, self.now)
+        before = self.state = joined(strange_noted(self.state, self.now), self.by, self.now)
         self.state = passed(self.state, self.by, self.now)
         if due is None or due > self.now:
             assert self.state is before, "nothing was due, and yet something happened"
@@ -180,9 +193,7 @@ class Interleavings(RuleBasedStateMachine):
     def a_request_fires(self, keys: list[str]) -> None:
         name = f"request {len(self.requests)}"
         self.requests[name] = keys
-        before = self.state.count
-        self._hear_request(name)
-        assert self.state.count == before + len(keys)
+        self._hear_request(name, len(keys))
 
     @precondition(lambda self: self.requests)
     @rule(index=st.integers(0, 20))
@@ -192,20 +203,55 @@ class Interleavings(RuleBasedStateMachine):
         before = self.state
         over = before.phase in {Phase.RESOLVED, Phase.CLOSED}
         news = [key for key in self.requests[name] if over or not before.alerts[_tracked_as(key)].fires]
-        self._hear_request(name)
-        assert self.state.count == before.count + len(news)
+        self._hear_request(name, len(news))
 
-    def _hear_request(self, name: str) -> None:
-        keys = self.requests[name]
+    def _hear_request(self, name: str, news: int) -> None:
+        keys, before = self.requests[name], self.state.count
         alerts = [an_alert(key, key) for key in keys]
         self._become(lambda state: fired(state, self.by, signalled(*alerts, request=name), self.now))
         assert self.state.phase not in {Phase.RESOLVED, Phase.CLOSED}, "it was answered that this is taken"
         assert all(self.state.alerts[_tracked_as(key)].fires for key in keys)
+        assert self.state.count == before + news
         self._settle()
+
+    @rule(keys=st.lists(st.sampled_from(["a", "b", "c"]), min_size=1, max_size=3, unique=True))
+    def alerts_are_silenced(self, keys: list[str]) -> None:
+        before = self.state
+        self._become(lambda state: held(state, self.by, holding(*keys), self.now))
+        assert self.state.phase.open is before.phase.open, "what is silenced opens nothing"
+        if not before.phase.open:
+            self.kept |= dict.fromkeys(keys, self.now)
+        self._settle()
+
+    @precondition(lambda self: self.state.looking)
+    @rule(keys=st.lists(st.sampled_from(["a", "b", "c"]), max_size=3, unique=True), moved=st.booleans())
+    def the_front_door_answers(self, keys: list[str], moved: bool) -> None:
+        """That these are free, or belong elsewhere, whatever became of them meanwhile."""
+        names = [_tracked_as(key) for key in keys]
+        found = LookedAgain(elsewhere=dict.fromkeys(names, "other")) if moved else LookedAgain(free=tuple(names))
+        opens = not moved and any(name in self.state.held for name in names)
+        self._become(lambda state: looked(state, self.by, found, self.now))
+        assert not opens or self.state.phase.open or self.by.open_after
+        if moved:
+            self.kept = {key: at for key, at in self.kept.items() if key not in keys}
+        self._settle()
+
+    @invariant()
+    def what_is_kept_is_not_forgotten(self) -> None:
+        state = self.state
+        assert not state.held or state.phase in {Phase.PENDING, Phase.RESOLVED}
+        assert not state.held or state.looking or state.look_due
+        for key, at in list(self.kept.items()):
+            tracked = state.alerts.get(_tracked_as(key))
+            if self.now - at >= HOLD_FOR or (tracked and tracked.fires):
+                del self.kept[key]
+                continue
+            assert _tracked_as(key) in state.held, f"{key} is held, and was not heard of since"
 
     @rule(keys=st.lists(st.sampled_from(["a", "b", "c"]), min_size=1, max_size=3))
     def alerts_clear(self, keys: list[str]) -> None:
         alerts = [an_alert(key, key, status=AlertStatus.CLEARED) for key in keys]
+        self.kept = {key: at for key, at in self.kept.items() if key not in keys}
         self._become(lambda state: cleared(state, self.by, signalled(*alerts), self.now))
         self._settle()
 
@@ -218,6 +264,8 @@ class Interleavings(RuleBasedStateMachine):
     def somebody_resolves(self) -> None:
         self._become(lambda state: resolved_by(state, self.by, ADA, self.now))
         assert self.state.phase in {Phase.RESOLVED, Phase.CLOSED}
+        assert not self.state.held
+        self.kept = {}
         self._settle()
 
     @rule()
@@ -302,6 +350,12 @@ class Interleavings(RuleBasedStateMachine):
     def the_timeline_counts_without_a_gap(self) -> None:
         numbers = [entry.number for entry in self.state.timeline]
         assert numbers == list(range(1, self.state.entries + 1))
+
+
+def holding(*keys: str) -> HeldSignal:
+    hold = Hold(why="it is silenced")
+    alerts = (HeldAlert(alert=an_alert(key, key), severity=Severity.SEV2, hold=hold) for key in keys)
+    return HeldSignal(alerts=tuple(alerts), front_door="front-door/local")
 
 
 def _tracked_as(key: str) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from analysis.placing import Placed, Surroundings, place
+from analysis.placing import Surroundings, place
 from analysis.silences import (
     added,
     concerns,
@@ -19,7 +19,6 @@ from analysis.silences import (
     spec_of,
     standing,
 )
-from models.alert import Suppressed
 from models.gateway_spec import Access
 from models.incident_spec import Silence
 from models.matching import split_matchers
@@ -101,14 +100,14 @@ def test_an_alert_is_told_which_silence_by_whom_and_until_when() -> None:
     alert, state = an_alert(), with_silence(NOTHING, **{"for": "2h", "reason": "a move"})
     silences = in_force(state.silences, NOW)
     catalog = a_catalog()
-    met = place(alert, catalog, Surroundings(now=NOW, silences=silences))
-    assert isinstance(met, Suppressed)
+    met = place(alert, catalog, Surroundings(now=NOW, silences=silences)).suppressed
+    assert met
     assert met.why == "the silence s-1 (a move; by ada) is in force until 2026-03-04 14:00 UTC"
     assert met.until == NOW + 2 * HOUR
     later = Surroundings(now=NOW + 2 * HOUR, silences=in_force(state.silences, NOW + 2 * HOUR))
-    assert isinstance(place(alert, catalog, later), Placed)
+    assert not place(alert, catalog, later).suppressed
     other = alert.model_copy(update={"service": "web"})
-    assert isinstance(place(other, catalog, Surroundings(now=NOW, silences=silences)), Placed)
+    assert not place(other, catalog, Surroundings(now=NOW, silences=silences)).suppressed
 
 
 def test_what_has_ended_is_shown_for_a_while_and_never_without_end() -> None:

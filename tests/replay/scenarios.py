@@ -1,11 +1,12 @@
 """The paths of workflows that are kept as recorded histories."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 
 from temporalio.client import WorkflowHandle
 
 from models.guard import LeaseKind, LeaseOutcome
+from models.held import LOOK_AGAIN
 from models.incident import AlertSignal, IncidentOutcome, IncidentRules, Snooze
 from models.incident import Phase as IncidentPhase
 from models.incident_spec import OpenAfter
@@ -200,21 +201,29 @@ class IncidentScenario:
         script: Callable[[Case], Awaitable[object]],
         rules: IncidentRules = THREE_LEVELS,
         *,
+        held: Sequence[str] = (),
         events_per_run: int = 2_000,
     ) -> None:
-        self._script, self._rules = script, rules
-        self._asked = {"events_per_run": events_per_run}
+        self._script, self._rules, self._held = script, rules, held
+        self._events_per_run = events_per_run
 
     async def play(self, bench: Bench) -> WorkflowHandle[Incident, IncidentOutcome]:
         room = Room(bench.client, bench.skip)
         await room.work(records=False)
         try:
-            case = await room.open(self._rules, **self._asked)
+            case = await self._begun(room)
             first = (await case.handle.describe()).run_id
             await self._script(case)
         finally:
             await room.rest()
         return bench.client.get_workflow_handle_for(Incident.run, case.id, run_id=first)
+
+    async def _begun(self, room: Room) -> Case:
+        if self._held:
+            return await room.hold(
+                *(an_alert(title, title) for title in self._held), events_per_run=self._events_per_run
+            )
+        return await room.open(self._rules, events_per_run=self._events_per_run)
 
 
 async def _escalates_and_is_acknowledged(case: Case) -> None:
@@ -322,6 +331,26 @@ async def _silenced_and_expired(quiet: Quiet) -> None:
 async def _a_full_run_of_silences(quiet: Quiet) -> None:
     for number in range(5):
         await quiet.add(f"s-{number}")
+
+
+async def _holds_until_nothing_keeps_it(case: Case) -> None:
+    """One alert clears while it is held, one moves, one opens it; resolved, it holds again, and a person ends that."""
+    front_door = case.room.front_door
+    front_door.keeps, front_door.moved = {"kept", "clears"}, {"moves"}
+    await case.until_phase(IncidentPhase.PENDING)
+    await case.room.skip(LOOK_AGAIN)
+    await case.until_said("moves went to")
+    await case.clear(an_alert("clears", "clears"))
+    front_door.keeps = set()
+    await case.room.skip(LOOK_AGAIN)
+    await case.until_paged((1, "first"))
+    await case.clear(an_alert("kept", "kept"))
+    await case.until_phase(IncidentPhase.RESOLVED)
+    front_door.keeps = {"later"}
+    await case.hold(an_alert("later", "later"))
+    await case.until_said("held: later")
+    await case.say(IncidentSignal.RESOLVE)
+    await case.result()
 
 
 async def _goes_on_in_another_run(case: Case) -> None:
@@ -448,6 +477,7 @@ SCENARIOS: dict[str, Scenario | GuardScenario | IncidentScenario | RulesScenario
     "incident-merged": IncidentScenario(_is_merged_and_split),
     "incident-paged-first": IncidentScenario(_hears_of_several_requests_at_once),
     "incident-merged-pending": IncidentScenario(_is_merged_before_it_is_opened, AFTER_TWO),
+    "incident-held": IncidentScenario(_holds_until_nothing_keeps_it, held=("kept", "clears", "moves")),
     "incident-full-run": IncidentScenario(_goes_on_in_another_run, events_per_run=40),
     "rules-fired": RulesScenario(_fires_and_clears),
     "rules-edited": RulesScenario(_is_edited_while_it_fires),

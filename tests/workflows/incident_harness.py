@@ -3,7 +3,7 @@
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -15,6 +15,7 @@ from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
 from models.alert import Alert
+from models.held import HeldAlert, HeldSignal, Hold
 from models.ids import IncidentRef, incident_id
 from models.incident import (
     AlertSignal,
@@ -31,6 +32,8 @@ from runtime.plugin import holdfast_plugin
 from starters.handles import incident_called
 from tests.analysis.incident_factories import a_level, an_alert
 from tests.factories import SERVER_STARTS_WITHIN
+from tests.workflows.fake_front_door import QUEUE as FRONT_DOOR
+from tests.workflows.fake_front_door import FakeFrontDoor
 from tests.workflows.fake_pager import FakePager
 from tests.workflows.harness import until
 from workflows.incident import Incident
@@ -48,7 +51,7 @@ class Room:
 
     def __init__(self, client: Client, skip: Callable[[timedelta], Awaitable[None]]) -> None:
         self.client, self.skip = client, skip
-        self.pager = FakePager()
+        self.pager, self.front_door = FakePager(), FakeFrontDoor()
         self._workers: AsyncExitStack | None = None
 
     async def work(self, *, records: bool = True) -> None:
@@ -66,6 +69,9 @@ class Room:
                 default_heartbeat_throttle_interval=timedelta(milliseconds=100),
             )
         )
+        await self._workers.enter_async_context(
+            Worker(self.client, task_queue=FRONT_DOOR, activities=[self.front_door.look_again])
+        )
         if records:
             await self._workers.enter_async_context(
                 Worker(self.client, task_queue=TaskQueue.RECORDS, workflows=[Recording], activities=[self.pager.write])
@@ -79,12 +85,21 @@ class Room:
 
     async def open(self, rules: IncidentRules = THREE_LEVELS, *alerts: Alert, **request: object) -> "Case":
         """An incident that one alert opens, of a service that no other test uses."""
+        case = self._case(rules, **request)
+        await case.fire(*(alerts or (an_alert(),)))
+        return case
+
+    async def hold(self, *alerts: Alert, until: datetime | None = None, **request: object) -> "Case":
+        """One that holds its alerts, silenced until then."""
+        case = self._case(THREE_LEVELS, held=True, **request)
+        await case.hold(*alerts, until=until)
+        return case
+
+    def _case(self, rules: IncidentRules, **request: object) -> "Case":
         ref = IncidentRef(environment="local", service=f"shop-{uuid.uuid4().hex[:8]}", key="high-error-rate")
         usual = {"title": "error rate is high", "severity": Severity.SEV2, "rules": rules}
         asked = {"ref": ref, **usual, **request}
-        case = Case(self, IncidentRequest.model_validate(asked))
-        await case.fire(*(alerts or (an_alert(),)))
-        return case
+        return Case(self, IncidentRequest.model_validate(asked))
 
 
 class Case:
@@ -107,6 +122,19 @@ class Case:
             task_queue=TaskQueue.INCIDENTS,
             start_signal=IncidentSignal.FIRED,
             start_signal_args=[AlertSignal(alerts=alerts or (an_alert(),), request=request, severity=severity)],
+        )
+
+    async def hold(self, *alerts: Alert, until: datetime | None = None) -> None:
+        """As a front door does with what is silenced: started if it does not run."""
+        hold = Hold(why="the silence move is in force", until=until)
+        each = (HeldAlert(alert=alert, severity=Severity.SEV2, hold=hold) for alert in alerts or (an_alert(),))
+        await self.room.client.start_workflow(
+            Incident.run,
+            self.request,
+            id=self.id,
+            task_queue=TaskQueue.INCIDENTS,
+            start_signal=IncidentSignal.HELD,
+            start_signal_args=[HeldSignal(alerts=tuple(each), front_door=FRONT_DOOR)],
         )
 
     async def clear(self, *alerts: Alert) -> None:

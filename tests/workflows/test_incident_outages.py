@@ -4,7 +4,7 @@ import asyncio
 import json
 import time
 from collections.abc import AsyncIterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest_asyncio
@@ -162,3 +162,47 @@ async def test_two_that_are_merged_into_each_other_go_their_own_ways(room: Room)
     for case in (one, other):
         await case.until_said("no longer merged into")
         assert (await case.state()).merged_into == ""
+
+
+async def test_an_outage_over_the_end_of_a_silence_loses_nothing_and_pages_once(room: Room) -> None:
+    case = await room.hold(until=datetime.now(UTC) + SECOND)
+    await case.until_phase(Phase.PENDING)
+    await room.rest()
+    await asyncio.sleep(2.5)  # the outage itself
+    await room.work()
+
+    await case.until_paged((1, "first"))
+    assert (await case.state()).count == 1
+
+
+async def test_run_after_run_it_holds_what_it_held(room: Room) -> None:
+    case = await room.hold(
+        an_alert("a", "a"), an_alert("b", "b"), until=datetime.now(UTC) + 4 * SECOND, events_per_run=30
+    )
+    first = (await case.handle.describe()).run_id
+    for number in range(12):
+        await case.say(IncidentSignal.NOTE, {"text": f"note {number}"})
+        await case.until_said(f"note {number}")
+    await case.clear(an_alert("b", "b"))
+
+    await case.until_paged((1, "first"))
+    state = await case.state()
+    assert (state.count, list(state.alerts)) == (1, ["alertmanager:a"])
+    assert (await case.handle.describe()).run_id != first
+    assert [each.request for each in room.front_door.asked if each.incident == case.request.ref] == [f"{first}/held/1"]
+
+
+async def test_what_clears_while_the_front_door_is_asked_opens_nothing(room: Room) -> None:
+    room.front_door.hanging = True
+    case = await room.hold(until=datetime.now(UTC))
+
+    async def asked() -> bool:
+        return any(each.incident == case.request.ref for each in room.front_door.asked)
+
+    await until(asked, "the front door to be asked")
+    await case.clear()
+    await case.until_phase(Phase.CLOSED)
+    room.front_door.hanging = False
+    await case.handle.result()
+
+    assert case.pages == []

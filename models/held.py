@@ -1,0 +1,66 @@
+"""Alerts that an incident holds: what keeps them from opening it, until that is over or they have cleared."""
+
+from datetime import UTC, datetime, timedelta
+
+from pydantic import Field
+
+from models.alert import Alert
+from models.base import Payload
+from models.ids import IncidentRef
+from models.severity import Severity
+
+LOOK_AGAIN = timedelta(minutes=5)
+"""How often it is looked whether something still keeps them: silences are ended early, and nobody knows when what a
+service stands on is up again.
+"""
+
+MOST_HELD = 200
+LARGEST_HELD = 400_000
+"""Bytes of all that one incident holds. What comes beyond is recorded, and opens it only if it is sent again."""
+
+
+_NEVER = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Hold(Payload):
+    """`until` is when it would be over, where that is known."""
+
+    why: str = Field(description="a sentence for people")
+    until: datetime | None = None
+
+
+class HeldAlert(Payload):
+    """An alert with all that rules read of it, and how grave they call it."""
+
+    alert: Alert
+    severity: Severity
+    hold: Hold
+    heard_at: datetime = Field(default=_NEVER, description="when it was last sent, as the incident knows")
+
+
+class HeldSignal(Payload):
+    """Alerts of one request that fire and page nobody now. `front_door` is the task queue of who knows what keeps
+    them.
+    """
+
+    alerts: tuple[HeldAlert, ...]
+    front_door: str
+    request: str = ""
+
+
+class LookAgain(Payload):
+    """Is something still keeping these from opening this incident? `request` names the look, should it be repeated."""
+
+    incident: IncidentRef
+    alerts: tuple[Alert, ...]
+    request: str
+
+
+class LookedAgain(Payload):
+    """By what the incident knows the alerts by: those that nothing keeps, those that are kept still, and those that
+    belong to another incident by now, which was told of them.
+    """
+
+    free: tuple[str, ...] = ()
+    held: dict[str, Hold] = Field(default_factory=dict)
+    elsewhere: dict[str, str] = Field(default_factory=dict)
