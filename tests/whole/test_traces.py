@@ -43,16 +43,20 @@ def the_trace(collector: Collector, shop: Shop) -> list[Span]:
         names = Counter(span.name for span in spans())
         calls = [name.removeprefix("StartActivity:") for name in names if name.startswith("StartActivity:")]
         awaited = [call for call in calls if names[f"RunActivity:{call}"] < names[f"StartActivity:{call}"]]
-        return names["holdfast deploy"] > 0 and names["RunWorkflow:Rollout"] > 0 and not awaited
+        return names["holdfast deploy"] > 0 and names["RunWorkflow:Rollout"] > 0 and not awaited and not orphans()
+
+    def orphans() -> list[str]:
+        known = {"", *(span.id for span in spans())}
+        return [span.name for span in spans() if span.parent not in known and not ASIDE.search(span.name)]
 
     until(is_whole, "the trace to be whole")
     return spans()
 
 
 def within(spans: list[Span]) -> set[tuple[str, str, str]]:
-    """Which process did what, and within what."""
-    by_id = {span.id: span.name for span in spans}
-    return {(span.service, span.name, by_id[span.parent] if span.parent else "") for span in spans}
+    """Which process did what, and within what; a worker that was killed may have taken that with it."""
+    by_id = {"": "", **{span.id: span.name for span in spans}}
+    return {(span.service, span.name, by_id.get(span.parent, "lost")) for span in spans}
 
 
 def an_activity(name: str) -> set[tuple[str, str, str]]:
