@@ -1,4 +1,7 @@
-"""kill -9 of gateway, workers and Temporal in turn while alerts come in: what was answered 2xx is in an incident."""
+"""kill -9 of gateway, workers and Temporal in turn while alerts come in: what was answered 2xx is in an incident.
+
+One service in ten is silenced for longer than alerts come, so nothing but its incident remembers what it was told.
+"""
 
 import asyncio
 import itertools
@@ -27,6 +30,7 @@ from models.incident import IncidentState, Phase
 from runtime.plugin import holdfast_plugin
 from starters.handles import incident_called
 from tests.crash.conftest import FULL
+from tests.crash.no_answer import NO_ANSWER
 from tests.whole.platform import Platform
 from tests.workflows.harness import until as until_async
 from workflows.incident import Incident
@@ -36,6 +40,9 @@ KILL_EVERY = 5.0
 LEAST_DEATHS = 10 if FULL else 5
 LASTS = 600 if FULL else 15
 """Seconds in which they are sent, at least, so that deaths are many."""
+
+SILENT_FOR = LASTS + 20
+"""Seconds from before the first alert. The deaths go on for as long, and a little longer."""
 
 ENDS_WITHIN = 1_500 if FULL else 150
 PAUSE = 0.5
@@ -57,6 +64,7 @@ class Flood:
     mine: str = field(default_factory=lambda: uuid.uuid4().hex[:6])
     answers: Counter[object] = field(default_factory=Counter)
     deaths: Counter[str] = field(default_factory=Counter)
+    held: int = 0
 
     def service(self, number: int) -> str:
         return f"shop-{self.mine}-{number % KEYS}"
@@ -70,15 +78,24 @@ class Flood:
         while True:
             try:
                 async with asyncio.timeout(30):
-                    status, _ = await connection.post("/webhooks/alertmanager", body, header)
+                    status, answer = await connection.post("/webhooks/alertmanager", body, header)
             except (OSError, EOFError, TimeoutError) as error:
                 self.answers[type(error).__name__] += 1
             else:
                 self.answers[status] += 1
                 if status == 200:
+                    self.held += json.loads(answer)["suppressed"] != []
                     return
                 assert status == 503, "only what may be sent again is to be refused"
             await asyncio.sleep(PAUSE)
+
+    async def silence(self) -> None:
+        match = [f"service=~shop-{self.mine}-[0-9]*0"]
+        body = json.dumps({"match": match, "for": f"{SILENT_FOR}s", "reason": "a move"}).encode()
+        connection = Connection(self.platform.record["gateway"])
+        status, answer = await connection.post("/silences", body)
+        connection.close()
+        assert status == 201, answer
 
     async def send_all(self) -> None:
         numbers, began = iter(range(ALERTS)), time.monotonic()
@@ -103,7 +120,16 @@ class Flood:
                 self.deaths[words[-1]] += 1
 
     async def client(self) -> Client:
-        return await Client.connect(self.platform.record["temporal"], plugins=[holdfast_plugin()])
+        """Once the server that was killed last serves again."""
+        found: list[Client] = []
+
+        async def serves() -> bool:
+            with suppress(*NO_ANSWER):
+                found.append(await Client.connect(self.platform.record["temporal"], plugins=[holdfast_plugin()]))
+            return bool(found)
+
+        await until_async(serves, "Temporal to serve", within=60)
+        return found[0]
 
 
 @pytest_asyncio.fixture(loop_scope="session")
@@ -132,16 +158,21 @@ async def test_deaths_in_turn_lose_no_alert_that_was_answered_and_no_page(
     flooded: Platform, sink: Sink, capsys: pytest.CaptureFixture[str]
 ) -> None:
     flood, over = Flood(flooded, sink), asyncio.Event()
+    await flood.silence()
+    began = time.monotonic()
     killing = asyncio.create_task(flood.kill_in_turn(over))
     try:
         await flood.send_all()
+        await asyncio.sleep(began + SILENT_FOR + KILL_EVERY - time.monotonic())
         over.set()
         await killing
     finally:
         killing.cancel()
     with capsys.disabled():
-        sys.stdout.write(f"\n{ALERTS} alerts: answers {dict(flood.answers)}, deaths {dict(flood.deaths)}\n")
+        told = f"answers {dict(flood.answers)}, deaths {dict(flood.deaths)}, {flood.held} silenced"
+        sys.stdout.write(f"\n{ALERTS} alerts: {told}\n")
     assert flood.answers[200] == ALERTS
+    assert flood.held > ALERTS / 20, "some are held"
 
     client = await flood.client()
     running = await _running(client)
