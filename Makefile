@@ -26,7 +26,7 @@ programs: setup
 test: programs
 	$(BIN)/pytest -n $${HOLDFAST_TEST_JOBS:-2} --dist worksteal -m "not full"
 
-# The image, and the cases of each fault that `test` leaves out.
+# What `test` leaves out: the image, and further cases of what it shows.
 test-full: programs
 	$(BIN)/pytest -n $${HOLDFAST_TEST_JOBS:-2} --dist worksteal -m full
 

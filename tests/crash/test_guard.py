@@ -46,6 +46,7 @@ async def test_a_death_while_asking(shop: GuardedService, folder: CrashFolder, m
     assert await decided(shop) == [f"granted rollout v2 for {holder_id}"]
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("moment", MOMENTS)
 async def test_a_death_while_giving_back(shop: GuardedService, folder: CrashFolder, moment: Moment) -> None:
     holder = await shop.granted(version="v2")
@@ -59,6 +60,7 @@ async def test_a_death_while_giving_back(shop: GuardedService, folder: CrashFold
     assert len(state.decisions) == 2
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("moment", MOMENTS)
 async def test_a_death_while_looking_for_a_holder(shop: GuardedService, folder: CrashFolder, moment: Moment) -> None:
     dead = await shop.granted(version="v2")

@@ -151,6 +151,7 @@ async def test_a_death_while_paging(emergency: Emergency, moment: Moment, nth: i
     await emergency.tell(IncidentSignal.RESOLVE)
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("moment", MOMENTS)
 async def test_a_death_while_recording(emergency: Emergency, moment: Moment) -> None:
     folder = CrashFolder(emergency.platform.home)
@@ -174,7 +175,7 @@ async def test_a_death_while_recording(emergency: Emergency, moment: Moment) -> 
     await emergency.tell(IncidentSignal.RESOLVE)
 
 
-@pytest.mark.parametrize("victim", VICTIMS if FULL else ("the worker that decides", "everything"))
+@pytest.mark.parametrize("victim", VICTIMS if FULL else ("everything",))
 async def test_the_death_of_a_process_while_it_escalates(emergency: Emergency, victim: str) -> None:
     await emergency.begin()
     await emergency.until_paged(1)

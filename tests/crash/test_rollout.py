@@ -1,7 +1,9 @@
 """kill -9 of a worker at every activity boundary of every kind of rollout: always the end of an undisturbed one.
 
-`make test` runs a part that touches every story and every activity; `make crash` all of it.
+`make test` and `make test-full` run a part that touches every story and every activity; `make crash` all of it.
 """
+
+from typing import Any
 
 import pytest
 
@@ -11,7 +13,7 @@ from tests.crash.stories import STORIES, Story
 from tests.whole.platform import until
 
 
-def deaths() -> list[tuple[Story, str, int, Moment]]:
+def deaths() -> list[Any]:
     every = [
         (story, activity, nth, moment)
         for story in STORIES
@@ -20,7 +22,10 @@ def deaths() -> list[tuple[Story, str, int, Moment]]:
         for moment in Moment
     ]
     beside = [each for each in every if each[0].baseline and each[1] == "deploy.scale" and each[3] is Moment.AFTER]
-    return every if FULL else [*every[:: len(every) // 8], *beside]
+    if FULL:
+        return [pytest.param(*each) for each in every]
+    some = [*every[:: len(every) // 8], *beside]
+    return [pytest.param(*each, marks=pytest.mark.full if number % 2 else ()) for number, each in enumerate(some)]
 
 
 @pytest.mark.parametrize("story", STORIES if FULL else STORIES[2:7:4], ids=str)

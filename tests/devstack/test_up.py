@@ -99,6 +99,7 @@ async def test_settings_that_no_worker_could_use_end_it_before_anything_starts(
     assert not (tmp_path / "home" / "temporal.db").exists()
 
 
+@pytest.mark.full
 @pytest.mark.slow
 async def test_a_server_behind_tls_is_used_by_the_stack_and_its_workers(
     environment: dict[str, str], tmp_path: Path, real_cli: Path

@@ -34,6 +34,7 @@ def platform(tmp_path_factory: pytest.TempPathFactory, temporal_cli: Path, offse
         jumping.end()
 
 
+@pytest.mark.full
 @pytest.mark.skipif(FAKETIME is None, reason="no libfaketime; Debian's package faketime has it")
 @pytest.mark.parametrize(
     ("jump", "version", "outcome"),

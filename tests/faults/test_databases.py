@@ -37,6 +37,7 @@ def until_recorded(platform: Platform, shop: Shop, phase: str) -> Json:
     return recorded(platform, shop)
 
 
+@pytest.mark.full
 def test_records_that_are_locked_throughout_delay_nothing_and_are_written_afterwards(
     faulty_platform: Platform,
 ) -> None:

@@ -71,6 +71,7 @@ def test_a_call_of_30_s_changes_nothing_of_the_end(faulty_platform: Platform, fo
         assert_ended(faulty_platform, shop, results[shop], case.outcome)
 
 
+@pytest.mark.full
 def test_an_abort_does_not_wait_for_a_call_of_30_s(faulty_platform: Platform, folder: FaultFolder) -> None:
     slow = ("deploy.start", "traffic.apply", "metrics.snapshot")
     shops = dict(zip(with_stable(faulty_platform, ["v2"] * len(slow)), slow, strict=True))

@@ -106,7 +106,10 @@ async def test_the_lease_is_held_while_temporal_lives(plane: Plane) -> None:
     await eventually(two_leases_later, "two leases pass", within=30)
 
 
-@pytest.mark.parametrize("death", [signal.SIGKILL, signal.SIGSTOP], ids=["killed", "hanging"])
+@pytest.mark.parametrize(
+    "death",
+    [pytest.param(signal.SIGKILL, id="killed", marks=pytest.mark.full), pytest.param(signal.SIGSTOP, id="hanging")],
+)
 async def test_the_lease_lapses_when_temporal_is_gone_though_the_worker_lives(
     plane: Plane, death: signal.Signals
 ) -> None:
@@ -116,6 +119,7 @@ async def test_the_lease_lapses_when_temporal_is_gone_though_the_worker_lives(
     await eventually(plane.is_overdue, "the lease lapses", within=LEASE.total_seconds() + 2.5)
 
 
+@pytest.mark.full
 async def test_the_lease_lapses_when_its_workflow_was_terminated(plane: Plane) -> None:
     handle = await plane.watch()
     await handle.terminate("by hand")

@@ -19,6 +19,8 @@ from tests.exposition import scrape
 from tests.observability.files import CONFIG, RULES, expressions, metrics, read_yaml
 from tests.whole.platform import Platform, Shop, free_port, until
 
+pytestmark = pytest.mark.full
+
 ONLY_ON_FAILURE = {
     "temporal_workflow_task_execution_failed_total",
     "temporal_request_failure_total",

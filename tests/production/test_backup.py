@@ -27,6 +27,7 @@ def script(production: Production, name: str, folder: Path) -> "subprocess.Compl
     )
 
 
+@pytest.mark.full
 def test_a_rollout_under_way_goes_on_after_the_databases_were_lost(production: Production, tmp_path: Path) -> None:
     shop = production.shop(steps=[{"weight": "50%", "bake": "1s", "approval": True}], min_requests=1)
     production.deploy(shop, "v1")

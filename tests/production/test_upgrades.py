@@ -117,6 +117,7 @@ def test_rollouts_of_before_and_after_an_upgrade_end_right(
     assert is_changed(history(versioned, new))
 
 
+@pytest.mark.full
 def test_a_build_that_cannot_go_on_with_rollouts_is_taken_back(versioned: Production) -> None:
     shop = waiting_for_approval(versioned)
     start_changed(versioned, "carelessly")

@@ -126,6 +126,7 @@ async def test_each_change_is_a_line_of_json_until_what_is_watched_is_closed(inc
     assert lines[-1]["change"] == "closed"
 
 
+@pytest.mark.full
 async def test_in_a_pipe_it_tells_a_line_each_and_ends_with_ctrl_c(incident: CommandLine) -> None:
     async with watching(incident) as seen:
         await incident("open", "shop", "the till is stuck")
@@ -158,6 +159,7 @@ def a_session(folder: Path) -> Session:
     return Session(Settings(home=folder, catalog=folder / "holdfast.yaml"), None)
 
 
+@pytest.mark.full
 async def test_while_temporal_is_away_it_shows_what_it_saw_last_and_says_so(
     tmp_path: Path, temporal_cli: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

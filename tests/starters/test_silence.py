@@ -129,6 +129,7 @@ async def test_without_temporal_it_is_said_where_it_was_sought(tmp_path: Path, s
         assert "Temporal cannot be reached" in said.err
 
 
+@pytest.mark.full
 async def test_without_workers_it_is_said_what_to_start_and_lists_go_on(tmp_path: Path, temporal_cli: Path) -> None:
     async with running_temporal(temporal_cli) as address:
         silence = command_line(tmp_path, await connected(address), address)

@@ -29,6 +29,7 @@ async def test_both_kinds_are_measured_and_every_alert_is_counted_and_paged() ->
     assert lags.alertmanagers or not find_alertmanager()
 
 
+@pytest.mark.full
 async def test_every_further_level_is_timed() -> None:
     async with a_stage(levels=ESCALATES) as stage:
         late = await measure_lateness(stage, 3)

@@ -34,6 +34,7 @@ def test_a_good_version_is_promoted_beside_fresh_instances_of_the_stable_one(pla
     assert "compared with 2 fresh instances of v1" in platform.order("status", shop).stdout
 
 
+@pytest.mark.full
 def test_a_bad_version_is_taken_back_and_its_baseline_with_it(platform: Platform) -> None:
     shop = platform.shop(steps=STEPS, compare=BASELINE, rules=[{"metric": "error_rate", "at_most": "90%"}])
     platform.deploy(shop, "v1")
@@ -74,6 +75,7 @@ def is_warm(shop: Shop) -> bool:
         return all(customer.get("/").is_success for _ in range(40))
 
 
+@pytest.mark.full
 def test_what_a_rollout_ended_by_force_left_is_cleared_away_and_the_weight_is_taken_back(platform: Platform) -> None:
     strategy = {"steps": [{"weight": "10%", "bake": "10m"}], "lease": "5s"}
     shop = platform.shop(strategy=strategy, compare=BASELINE)

@@ -165,6 +165,7 @@ def test_a_taken_port_is_named_with_its_holder_before_anything_starts(tmp_path: 
     assert alone.processes() == []
 
 
+@pytest.mark.full
 def test_a_killed_up_leaves_only_instances_and_the_next_one_adopts_them(own_platform: Platform) -> None:
     own_platform.start()
     shop = own_platform.shop()

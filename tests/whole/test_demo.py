@@ -84,6 +84,7 @@ def test_tells_its_story_to_a_pipe_and_leaves_nothing_behind(stage: Stage) -> No
     assert run.stderr == ""
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_ends_its_programs_when_it_is_interrupted(stage: Stage, tmp_path: Path, number: signal.Signals) -> None:
     told = tmp_path / "told"
@@ -99,6 +100,7 @@ def test_ends_its_programs_when_it_is_interrupted(stage: Stage, tmp_path: Path, 
     assert told.read_text().rstrip().endswith("Everything is stopped.")
 
 
+@pytest.mark.full
 def test_ends_its_programs_when_nobody_reads_any_more(stage: Stage) -> None:
     """As under `| head -3`."""
     demo = subprocess.Popen(
@@ -170,6 +172,7 @@ class Terminal:
         return os.waitstatus_to_exitcode(status)
 
 
+@pytest.mark.full
 def test_stays_up_on_a_terminal_until_ctrl_c(stage: Stage) -> None:
     terminal = Terminal(stage.command, stage.env)
     until(lambda: terminal.read("Ctrl-C here stops everything."), "the end of the story", within=150)

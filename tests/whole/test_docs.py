@@ -72,6 +72,7 @@ def commands(page: Path) -> list[Command]:
     return found
 
 
+FIRST_PAGE = Path("README.md")
 PAGES_WITH_COMMANDS = [page for page in PAGES if any(each.bare not in RUN_ELSEWHERE for each in commands(page))]
 
 
@@ -104,7 +105,13 @@ def service(port: int) -> dict[str, object]:
     }
 
 
-@pytest.mark.parametrize("page", PAGES_WITH_COMMANDS, ids=str)
+@pytest.mark.parametrize(
+    "page",
+    [
+        pytest.param(page, marks=() if page == FIRST_PAGE else pytest.mark.full, id=str(page))
+        for page in PAGES_WITH_COMMANDS
+    ],
+)
 def test_every_command_of_the_page_works(platform: Platform, services: dict[str, str], page: Path) -> None:
     for command in commands(page):
         if command.bare in RUN_ELSEWHERE:

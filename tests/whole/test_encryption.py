@@ -46,6 +46,7 @@ def stored(home: Path) -> bytes:
     return b"".join(file.read_bytes() for file in files)
 
 
+@pytest.mark.full
 @pytest.mark.slow
 def test_the_database_shows_no_word_of_a_rollout_once_there_are_keys(own_platform: Platform) -> None:
     own_platform.start()

@@ -7,6 +7,7 @@ import pytest
 from tests.whole.platform import ROOT, environment
 
 
+@pytest.mark.full
 @pytest.mark.slow
 def test_every_exit_code_is_right(tmp_path: Path, temporal_cli: Path) -> None:
     """As `make exit-codes` does, fewer times and without load of its own: other tests run beside this one."""

@@ -36,6 +36,7 @@ def test_evidence_is_seen_to_grow_and_its_picture_is_drawn(platform: Platform) -
     assert all(path.startswith(str(platform.folder)) for path in drawn["pictures"])
 
 
+@pytest.mark.full
 def test_a_version_whose_instances_end_is_rolled_back_though_nobody_sends_a_request(platform: Platform) -> None:
     shop = platform.shop(steps=[{"weight": "50%", "bake": "2m"}])
     platform.deploy(shop, "v1")
@@ -49,6 +50,7 @@ def test_a_version_whose_instances_end_is_rolled_back_though_nobody_sends_a_requ
     assert platform.instances(shop.name) == {"v1": 2}
 
 
+@pytest.mark.full
 def test_a_rollout_of_one_artefact_under_two_names_is_learnt_from(platform: Platform) -> None:
     shop = platform.shop(steps=[{"weight": "50%", "bake": "4s"}])
     platform.deploy(shop, "v1")
@@ -67,6 +69,7 @@ def test_a_rollout_of_one_artefact_under_two_names_is_learnt_from(platform: Plat
     assert "noise is not learnt from fewer than 30" in learnt["doubts"][0]
 
 
+@pytest.mark.full
 def test_without_proof_in_time_a_person_is_asked(platform: Platform) -> None:
     shop = platform.shop(steps=[{"weight": "50%", "bake": "1s"}], compare={"proof": True}, patience="2s")
     platform.deploy(shop, "v1")

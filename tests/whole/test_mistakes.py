@@ -6,6 +6,8 @@ import signal
 import socket
 from pathlib import Path
 
+import pytest
+
 from tests.whole.platform import Platform, free_port
 
 
@@ -44,6 +46,7 @@ def test_a_listening_port_that_is_taken(platform: Platform) -> None:
     assert platform.deploy(shop, "v1")["outcome"] == "promoted"
 
 
+@pytest.mark.full
 def test_envoy_does_not_answer(platform: Platform) -> None:
     shop = platform.shop()
     envoy = platform.part("bootstrap.json")

@@ -23,6 +23,7 @@ def audit(platform: Platform, shop: Shop, *more: str) -> list[Json]:
     return entries
 
 
+@pytest.mark.full
 def test_orders_that_are_refused_are_in_the_audit_log(platform: Platform) -> None:
     shop = platform.shop(bake="60s")
     nothing_to_pause = platform.order("pause", shop, "--note", "lunch")
@@ -66,6 +67,7 @@ def test_the_history_holds_what_temporal_has_forgotten_and_what_is_not_recorded(
     assert "ended by force" in platform.order("history", shop).stdout
 
 
+@pytest.mark.full
 def test_without_the_records_the_history_says_so_and_shows_what_temporal_knows(platform: Platform) -> None:
     shop = platform.shop()
     platform.deploy(shop, "v1")
@@ -98,6 +100,7 @@ def test_without_temporal_the_history_says_so_and_shows_what_is_recorded(tmp_pat
     assert "what is under way may be missing. Temporal cannot be reached" in run.stderr
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
 def test_records_are_migrated_and_described(tmp_path: Path, postgres: Postgres, kind: str) -> None:
     nothing_runs = Platform(tmp_path)

@@ -35,7 +35,9 @@ async def stand(address: HostPort, world: MemoryWorld) -> AsyncIterator[Stand]:
         yield running
 
 
-@pytest.mark.parametrize("plan", PLANS)
+@pytest.mark.parametrize(
+    "plan", [pytest.param(plan, marks=() if plan == "canary" else pytest.mark.full) for plan in PLANS]
+)
 async def test_a_bare_workflow_has_as_many_activities_as_a_rollout(stand: Stand, address: HostPort, plan: str) -> None:
     said: list[str] = []
     rates = await measure(stand, PLANS[plan], rounds=1, count=2, flight=2, say=said.append)
@@ -57,6 +59,7 @@ async def _scheduled(client: Client) -> int:
     return sum(event.HasField("activity_task_scheduled_event_attributes") for event in history.events)
 
 
+@pytest.mark.full
 async def test_rollouts_at_a_gate_are_open_until_a_person_approves(stand: Stand, world: MemoryWorld) -> None:
     handles = [await stand.start(AT_A_GATE) for _ in range(2)]
     await world.until_watched(2)

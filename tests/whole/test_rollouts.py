@@ -4,6 +4,8 @@ import json
 import re
 from datetime import datetime
 
+import pytest
+
 from tests.whole.platform import Json, Platform, Shop, finished, until, words_of
 
 
@@ -31,6 +33,7 @@ def test_a_good_version_is_promoted_and_a_bad_one_taken_back_by_itself(platform:
     assert "v3" not in versions
 
 
+@pytest.mark.full
 def test_orders_reach_a_rollout_and_wrong_ones_are_refused(platform: Platform) -> None:
     shop = platform.shop(bake="60s")
     platform.deploy(shop, "v1")
@@ -111,6 +114,7 @@ def test_rolling_replaces_instances_without_losing_a_request_and_gives_the_old_o
     assert platform.instances(shop.name) == {"v2": 3}
 
 
+@pytest.mark.full
 def test_a_newer_version_supersedes_the_one_under_way_and_another_waits(platform: Platform) -> None:
     shop = platform.shop(bake="30s")
     fast = Shop(shop.name, platform.folder / f"{shop.name}-fast.yaml", shop.port)
@@ -134,6 +138,7 @@ def test_a_newer_version_supersedes_the_one_under_way_and_another_waits(platform
     assert platform.instances(shop.name) == {"v7": 2}
 
 
+@pytest.mark.full
 def test_while_the_old_version_is_kept_the_way_back_is_short(platform: Platform) -> None:
     strategy = {"strategy": "blue-green", "bake": "1s", "scale_down_delay": "10m"}
     shop = platform.shop(strategy=strategy, min_requests=1)
@@ -154,6 +159,7 @@ def test_while_the_old_version_is_kept_the_way_back_is_short(platform: Platform)
     assert started == [1, 1]
 
 
+@pytest.mark.full
 def test_a_rollback_leads_to_the_version_before_and_the_history_tells(platform: Platform) -> None:
     shop = platform.shop(strategy={"strategy": "blue-green", "bake": "1s"}, min_requests=1)
     nothing_before = platform.order("rollback", shop)
@@ -180,6 +186,7 @@ def test_a_rollback_leads_to_the_version_before_and_the_history_tells(platform: 
     assert "promoted" in platform.order("history", shop).stdout
 
 
+@pytest.mark.full
 def test_a_rollback_in_the_middle_of_a_rollout_leads_to_the_version_that_it_would_replace(platform: Platform) -> None:
     shop = platform.shop(bake="30s")
     platform.deploy(shop, "v1")

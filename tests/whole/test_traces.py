@@ -105,6 +105,7 @@ def test_a_deploy_is_one_trace_from_the_command_to_every_activity(traced: Platfo
     assert len(collector.named("holdfast deploy")) == 2
 
 
+@pytest.mark.full
 def test_no_span_comes_twice_or_without_its_parent_although_a_worker_died(
     traced: Platform, collector: Collector
 ) -> None:
@@ -158,6 +159,7 @@ def test_what_failed_is_marked_and_neither_texts_nor_payloads_nor_keys_are_sent(
     assert all(headers["x-api-key"] == "letmein" for headers in collector.headers_seen)
 
 
+@pytest.mark.full
 def test_a_collector_that_is_away_leaves_a_commands_output_and_exit_code_as_they_are(platform: Platform) -> None:
     shop = platform.shop()
     away = {"OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{free_port()}"}

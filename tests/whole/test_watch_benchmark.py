@@ -4,9 +4,12 @@ import json
 import subprocess
 import sys
 
+import pytest
+
 from tests.whole.platform import ROOT
 
 
+@pytest.mark.full
 def test_every_watch_looks_and_what_is_asked_for_is_told_by_the_exit_code() -> None:
     command = [sys.executable, "-m", "benchmarks.watches", "--watches", "120", "--seconds", "5", "--json"]
     run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=200, check=False)

@@ -153,6 +153,7 @@ async def test_what_is_written_already_is_not_sent_again(desk: Desk) -> None:
     assert [len(picture.audit) for picture in desk.flaky.pictures] == [0, 1, 1, 1]
 
 
+@pytest.mark.full
 async def test_a_database_that_is_away_for_two_days_adds_no_events_and_gets_the_newest(desk: Desk) -> None:
     await desk.flaky.away_for(2 * DAYS)
     handle = await desk.chronicle(60, timedelta(hours=1))

@@ -200,7 +200,7 @@ async def test_a_cancellation_after_the_promotion_while_the_guard_is_away_leaves
 
 
 class FailingReads(FakeWorld):
-    """Once traffic was touched, every read fails ten times before it is answered."""
+    """Once traffic was touched, every read fails seven times before it is answered."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -208,15 +208,15 @@ class FailingReads(FakeWorld):
 
     async def instances(self, asked: ListInstances) -> Instances:
         self.reads += 1
-        if self.effects and self.reads % 11:
+        if self.effects and self.reads % 8:
             raise ApplicationError("the API does not answer", type="ProviderError")
         return await super().instances(asked)
 
 
-async def test_reads_that_fail_ten_times_in_the_middle_do_not_end_a_good_version(fresh_bench: Bench) -> None:
+async def test_reads_that_fail_seven_times_in_the_middle_do_not_end_a_good_version(fresh_bench: Bench) -> None:
     world = FailingReads()
     result = await (await fresh_bench.start(world)).result()
 
-    assert world.reads > 10
+    assert world.reads > 7
     assert result.outcome is Phase.PROMOTED
     assert world.alive == {"v2": 2}
