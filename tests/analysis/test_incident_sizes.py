@@ -2,10 +2,12 @@
 
 from analysis.incident_alerts import fired, opened
 from analysis.incident_changes import carried
-from analysis.incident_orders import annotated, assigned, with_task
+from analysis.incident_held import held
+from analysis.incident_orders import annotated, assigned, resolved_by, with_task
 from analysis.incident_parts import with_part
 from analysis.incident_time import passed
 from models.alert import LONGEST_TITLE
+from models.held import LARGEST_HELD, HeldAlert, HeldSignal, Hold
 from models.incident import (
     MOST_PARTS,
     MOST_RESPONDERS,
@@ -18,6 +20,7 @@ from models.incident import (
     EscalationLevel,
     IncidentRules,
     Note,
+    Order,
     Part,
 )
 from models.notification import NotifyTarget, WebhookTarget
@@ -53,8 +56,18 @@ def test_the_largest_incident_fits_a_payload() -> None:
         state = with_part(state, rules, part, later(2))
     for _ in range(TIMELINE_KEPT):
         state = annotated(state, rules, Note(by="b" * 200, text="\U0001f6a2" * 2_000), later(3))
+    state = resolved_by(state, rules, Order(by="b" * 200), later(3))
+    labels = {f"label-{number}": "v" * 1_000 for number in range(60)}
+    hold = Hold(why="w" * 500)
+    for number in range(10):
+        alert = an_alert("a" * LONGEST_TITLE, f"held-{number}", labels=labels)
+        signal = HeldSignal(
+            alerts=(HeldAlert(alert=alert, severity=Severity.SEV1, hold=hold),), front_door="front-door/local"
+        )
+        state = held(state, rules, signal, later(3))
     state = state.model_copy(update={"timeline": state.timeline[-TIMELINE_KEPT:]})
 
+    assert sum(len(each.model_dump_json()) for each in state.held.values()) > LARGEST_HELD - 70_000
     assert (len(state.alerts), len(state.parts), len(state.requests)) == (MOST_TRACKED, MOST_PARTS, REQUESTS_KEPT)
     whole = request.model_copy(update={"state": carried(state)}).model_dump_json()
     assert len(whole.encode()) < MOST

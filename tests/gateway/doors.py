@@ -8,13 +8,14 @@ import uuid
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import httpx
 from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.testing import WorkflowEnvironment
-from temporalio.worker import Worker
+from temporalio.worker import Worker, WorkerDeploymentConfig
 
 from devstack.namespace import register_missing_attributes
 from gateway.front_door import Temporal, front_door
@@ -49,7 +50,7 @@ class AuditLog:
 
 
 @asynccontextmanager
-async def incident_server(cli: Path) -> AsyncIterator["Server"]:
+async def incident_server(cli: Path, version: WorkerDeploymentConfig | None = None) -> AsyncIterator["Server"]:
     """A Temporal with the workers that incidents need."""
     async with AsyncExitStack() as stack:
         environment = await stack.enter_async_context(
@@ -64,10 +65,11 @@ async def incident_server(cli: Path) -> AsyncIterator["Server"]:
         while await register_missing_attributes(client):
             pass
         pager = FakePager()
+        a_worker = partial(Worker, client, deployment_config=version)
         for worker in (
-            Worker(client, task_queue=TaskQueue.INCIDENTS, workflows=[Incident, Silences], max_cached_workflows=200),
-            Worker(client, task_queue=TaskQueue.NOTIFICATIONS, activities=[pager.notify]),
-            Worker(client, task_queue=TaskQueue.RECORDS, workflows=[Recording], activities=[pager.write]),
+            a_worker(task_queue=TaskQueue.INCIDENTS, workflows=[Incident, Silences], max_cached_workflows=200),
+            a_worker(task_queue=TaskQueue.NOTIFICATIONS, activities=[pager.notify]),
+            a_worker(task_queue=TaskQueue.RECORDS, workflows=[Recording], activities=[pager.write]),
         ):
             await stack.enter_async_context(worker)
         yield Server(client, pager)

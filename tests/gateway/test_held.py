@@ -1,14 +1,29 @@
 """Alerts that are silenced or inhibited when they come: their incidents hold them, and open without another word."""
 
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
+from temporalio.api.workflowservice.v1 import SetWorkerDeploymentCurrentVersionRequest
+from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
+from temporalio.service import RPCError
+from temporalio.worker import WorkerDeploymentConfig
 
 from analysis import incident_held
 from models.incident import Phase
 from models.temporal_names import IncidentSignal
-from tests.gateway.doors import Door, Server, a_catalog, a_door, a_prometheus_alert, a_service_name, from_alertmanager
+from tests.gateway.doors import (
+    Door,
+    Server,
+    a_catalog,
+    a_door,
+    a_prometheus_alert,
+    a_service_name,
+    from_alertmanager,
+    incident_server,
+)
 from tests.workflows.harness import until
 
 
@@ -96,3 +111,27 @@ async def test_what_was_inhibited_opens_once_what_its_service_stands_on_is_up(
         await until_phase(server, incident, Phase.PENDING)
         await server.client.get_workflow_handle(down).signal(IncidentSignal.RESOLVE)
         await until_phase(server, incident, Phase.TRIGGERED)
+
+
+async def test_workers_of_a_build_ask_a_gateway_that_has_none(temporal_cli: Path) -> None:
+    """As in production, where workers are versioned."""
+    build = WorkerDeploymentVersion(deployment_name="holdfast", build_id="b1")
+    version = WorkerDeploymentConfig(
+        version=build, use_worker_versioning=True, default_versioning_behavior=VersioningBehavior.AUTO_UPGRADE
+    )
+    async with incident_server(temporal_cli, version) as server:
+        make_current = SetWorkerDeploymentCurrentVersionRequest(
+            namespace=server.client.namespace, deployment_name=build.deployment_name, build_id=build.build_id
+        )
+
+        async def current() -> bool:
+            with suppress(RPCError):
+                await server.client.workflow_service.set_worker_deployment_current_version(make_current)
+                return True
+            return False
+
+        await until(current, "the build to be current")
+        service = a_service_name()
+        async with a_door(server.client, a_catalog(incidents=silenced(service, timedelta(seconds=2)))) as door:
+            incident = (await taken(door, a_prometheus_alert(service)))["suppressed"][0]["held_by"]
+            await until_phase(server, incident, Phase.TRIGGERED)
