@@ -10,11 +10,11 @@ from temporalio.exceptions import ApplicationError
 from activities.intake import Intake
 from activities.known_silences import KnownSilences
 from activities.open_incidents import OpenIncidents
-from analysis.incident_list import key_of
-from analysis.placing import Placing, Routing, hold_by
-from models.alert import Alert, Normalised
-from models.held import Hold, LookAgain, LookedAgain
+from activities.telling import RPC_TIMEOUT
+from analysis.placing import Placed, Placing, Routing, hold_by
+from models.held import HeldNow, LookAgain, LookedAgain, Placement
 from models.ids import incident_id
+from models.temporal_names import HELD_QUERY
 
 
 class HeldAlerts:
@@ -37,37 +37,34 @@ class HeldAlerts:
 
     @activity.defn(name="alerts.look_again")
     async def look_again(self, asked: LookAgain) -> LookedAgain:
-        """What belongs to another incident by now is told to that one; asked again, it is not counted twice."""
-        if not (self._silences.known and self._around.known):
+        """Ask the incident what it holds, as this may have waited for long: what has cleared since is not to be told to
+        another. What belongs to another is; asked again, it is not counted twice.
+        """
+        if not (self._silences.known and self._around.listed):
             # To open what somebody silenced only because nobody could look would be worse than to be asked again.
             raise ApplicationError("silences and open incidents could not be read lately", type="NotKnown")
+        handle = self._client().get_workflow_handle(incident_id(asked.incident))
+        held = await handle.query(HELD_QUERY, result_type=HeldNow, rpc_timeout=RPC_TIMEOUT)
         routing = self._routing()
         placing = Placing(routing, self._silences.in_force(), self._around.now)
-        free: list[str] = []
-        held: dict[str, Hold] = {}
-        moved: dict[str, Alert] = {}
-        elsewhere: dict[str, str] = {}
-        for alert in asked.alerts:
-            surroundings = self._around.around(alert.environment, routing.incidents.storm.within)
-            placed = placing.place(alert, surroundings)
-            if placed.suppressed:
-                held[key_of(alert)] = hold_by(placed.suppressed)
-            elif placed.ref != asked.incident:
-                moved[key_of(alert)], elsewhere[key_of(alert)] = alert, incident_id(placed.ref)
-            else:
-                free.append(key_of(alert))
-                self._intake.begins(placed)
-        if moved:
-            await self._send(routing, asked, tuple(moved.values()))
-        return LookedAgain(free=tuple(free), held=held, elsewhere=elsewhere)
-
-    async def _send(self, routing: Routing, asked: LookAgain, alerts: tuple[Alert, ...]) -> None:
-        answer = await self._intake.take(
-            self._client(),
-            routing,
-            Normalised(alerts=alerts),
-            request=asked.request,
-            who=f"incident {asked.incident}"[:200],
-        )
-        if answer.failed:
-            raise ApplicationError("; ".join(dict.fromkeys(each.why for each in answer.failed)), type="NotTaken")
+        placements: dict[str, Placement] = {}
+        moved: list[Placed] = []
+        for key, each in held.alerts.items():
+            around = self._around.around(each.alert.environment, routing.incidents.storm.within)
+            placed = placing.place(each.alert, around)
+            moves = placed.ref != asked.incident
+            if moves:
+                moved.append(placed)
+            elif not placed.begins_pending:
+                # Only the incident knows whether it still holds it, and opens.
+                self._around.counts(placed.ref)
+            placements[key] = Placement(
+                before=each.hold,
+                hold=hold_by(placed.suppressed) if placed.suppressed and not moves else None,
+                moved_to=incident_id(placed.ref) if moves else "",
+                severity=placed.severity,
+            )
+        failed = await self._intake.hand_over(self._client(), routing, moved, asked.request) if moved else ()
+        if failed:
+            raise ApplicationError("; ".join(dict.fromkeys(each.why for each in failed)), type="NotTaken")
+        return LookedAgain(placements=placements)

@@ -76,6 +76,8 @@ class Intake:
         # Under a name of its own: sent again, the request may tell the same incident more under the other.
         of_a_storm = self._perhaps_of_a_storm(routing, outcome)
         await self._tell(client, of_a_storm, routing, outcome, f"{request}#storm", until)
+        not_told = {each.incident for each in outcome.failed}
+        outcome.suppressed = [each for each in outcome.suppressed if each.held_by not in not_told]
         outcome.suppressed += [_nothing_open(each) for each in outcome.unknown if not _in_a_storm(each, outcome)]
         unrecorded = await self._record(client, outcome.suppressed, request, who, until)
         return AlertsAnswer(
@@ -106,10 +108,15 @@ class Intake:
                 met.clear()  # a look at Temporal may have replaced what they hold
         return placed
 
-    def begins(self, placed: Placed) -> None:
-        """It fires into its incident now, which counts as open from here on unless it is pending."""
-        if not placed.begins_pending and not self._around.knows(placed.ref):
-            self._around.begins(placed.ref, placed.severity)
+    async def hand_over(
+        self, client: Client, routing: Routing, placed: Sequence[Placed], request: str
+    ) -> tuple[NotTaken, ...]:
+        """Tell incidents of alerts that were placed already; what could not be told."""
+        until = asyncio.get_running_loop().time() + DEADLINE.total_seconds()
+        outcome = _Outcome()
+        told = [part for each in placed for part in self._with_umbrella(each, routing)]
+        await self._tell(client, told, routing, outcome, request, until)
+        return tuple(outcome.failed)
 
     def _with_umbrella(self, placed: Placed, routing: Routing) -> tuple[Placed, ...]:
         """What cleared may have fired into a storm's incident, which cannot end otherwise. Where none is known to be
@@ -117,7 +124,8 @@ class Intake:
         """
         alert = placed.alert
         if alert.status is AlertStatus.FIRED:
-            self.begins(placed)
+            if not placed.begins_pending and not self._around.knows(placed.ref):
+                self._around.begins(placed.ref, placed.severity)
         elif placed.ref != (storm := umbrella(alert.environment)) and self._around.may_be_open(storm):
             return placed, in_storm(placed, routing.incidents)
         return (placed,)

@@ -35,16 +35,15 @@ class KnownSilences:
         self._now, self._clock = now, clock
         self._read: tuple[KeptSilence, ...] = ()
         self._read_at: float | None = None
+        self.known = False
+        """Whether they could be read when it was last tried."""
         self._complained = False
-
-    @property
-    def known(self) -> bool:
-        """Whether they could be read lately."""
-        return self._read_at is not None and self._clock() - self._read_at <= COUNT_FOR.total_seconds()
 
     def in_force(self) -> tuple[Silence, ...]:
         """Those that count for an alert that comes now."""
-        return in_force(self._read, self._now()) if self.known else ()
+        if self._read_at is None or self._clock() - self._read_at > COUNT_FOR.total_seconds():
+            return ()
+        return in_force(self._read, self._now())
 
     def heard(self, silence: KeptSilence) -> None:
         """One was just ordered here; it counts from this moment on."""
@@ -67,6 +66,6 @@ class KnownSilences:
         except (RPCError, ValueError) as error:
             if not self._complained:
                 logger.warning("Silences cannot be read; soon alerts are silenced by the catalog alone: %s", error)
-            self._complained = True
+            self._complained, self.known = True, False
         else:
-            self._read_at, self._complained = asked_at, False
+            self._read_at, self._complained, self.known = asked_at, False, True

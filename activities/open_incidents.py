@@ -88,12 +88,19 @@ class OpenIncidents:
         """Whether it is known to be open, or nothing that was read lately says that it is not. A list that is fresh may
         miss what another process began within the last two seconds.
         """
-        return ref in self._known or not self.known
+        return ref in self._known or self._read_at is None or self._now() - self._read_at > TRUSTED_FOR
 
     @property
-    def known(self) -> bool:
-        """Whether they could be listed lately."""
-        return self._read_at is not None and self._now() - self._read_at <= TRUSTED_FOR
+    def listed(self) -> bool:
+        """Whether they were ever listed."""
+        return self._read_at is not None
+
+    def counts(self, ref: IncidentRef) -> None:
+        """It may be opened now, by itself: it counts towards a storm, and as open once it is listed."""
+        if ref not in self._opened:
+            now = self._now()
+            self._opened[ref] = now
+            insort(self._times[ref.environment], now)
 
     def begins(self, ref: IncidentRef, severity: Severity) -> None:
         """It is being opened here, now."""
@@ -101,9 +108,7 @@ class OpenIncidents:
         self._begun.pop(ref, None)
         self._begun[ref] = _Listed(now, severity)
         self._known.add(ref, severity)
-        if ref not in self._opened:
-            self._opened[ref] = now
-            insort(self._times[ref.environment], now)
+        self.counts(ref)
 
     def did_not_begin(self, ref: IncidentRef) -> None:
         self._begun.pop(ref, None)

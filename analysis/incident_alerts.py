@@ -23,6 +23,7 @@ def opened(request: IncidentRequest, now: datetime) -> IncidentState:
         links=request.links,
         severity=request.severity,
         by_hand=bool(request.opened_by),
+        began_held=request.held and not request.opened_by,
         opened_at=now,
     )
     if request.begins_pending:
@@ -39,13 +40,23 @@ def fired(state: IncidentState, rules: IncidentRules, signal: AlertSignal, now: 
     if not alerts:
         return state
     before, was_firing = state, state.firing
-    state = without_held(state, map(key_of, alerts))
+    state = without_held(_named_by(state, signal), map(key_of, alerts))
     state = tracked(remembering(state, signal, "fired"), alerts, now)
     if not was_firing:
         state = state.model_copy(update={"changes": (*state.changes, now)[-_CHANGES_KEPT:]})
     state = _waiting(raised(state, rules, signal.severity, now), rules, alerts, now)
     is_news = (state.phase.open, state.severity) != (before.phase.open, before.severity)
     return told_whole(state) if is_news else state
+
+
+def _named_by(state: IncidentState, signal: AlertSignal) -> IncidentState:
+    """What began with alerts that were held is called by what opens it, and is as grave: they may have cleared."""
+    if not state.began_held:
+        return state
+    first = signal.alerts[0]
+    called = {"title": first.title, "description": first.description, "links": first.links}
+    severity = signal.severity or state.severity
+    return state.model_copy(update={**called, "severity": severity, "began_held": False})
 
 
 def cleared(state: IncidentState, rules: IncidentRules, signal: AlertSignal, now: datetime) -> IncidentState:

@@ -1,17 +1,18 @@
 """Alerts that an incident holds: silenced or inhibited, they open it once that is over and they still fire.
 
 Only an incident that is not open holds any. Whether something still keeps them is known to the front door alone, which
-is asked now and then; what it answers counts for those that are held still by then, so that one which has cleared
-meanwhile opens nothing.
+is asked now and then. What it answers counts for what is held still, and by the same hold: what has cleared meanwhile
+opens nothing, and neither does what somebody has silenced anew.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime, timedelta
 
 from analysis.incident_alerts import fired
 from analysis.incident_changes import noted
 from analysis.incident_list import key_of, named, without_held
-from models.held import LARGEST_HELD, LOOK_AGAIN, MOST_HELD, HeldAlert, HeldSignal, LookAgain, LookedAgain
+from analysis.incident_requests import forgetting_clears
+from models.held import LARGEST_HELD, LOOK_AGAIN, MOST_HELD, HeldAlert, HeldSignal, LookedAgain, Placement
 from models.incident import AlertSignal, IncidentRules, IncidentState, Phase
 
 LOOK, LET_GO = "look again", "let go"
@@ -24,18 +25,21 @@ def held(state: IncidentState, rules: IncidentRules, signal: HeldSignal, now: da
         return state
     if state.phase.open:
         return _opened_by(state, rules, signal.alerts, now, signal.request)
+    state = forgetting_clears(state, signal.request)
     if state.phase is Phase.CLOSED:  # and not ended yet
         before = Phase.RESOLVED if state.triggered_at else Phase.PENDING
         state = state.model_copy(update={"phase": before, "closed_at": None})
-    kept, beyond = _kept(state, signal.alerts, now)
+    kept, beyond = _kept(state.held, signal.alerts, now)
     fresh = [each for key, each in kept.items() if key not in state.held]
-    state = state.model_copy(update={"held": kept, "held_by": signal.front_door})
+    state = state.model_copy(update={"held": kept, "held_by": signal.front_door, "unheld": state.unheld + len(beyond)})
     if not state.looking:
-        state = state.model_copy(update={"look_due": _next_look(state, now)})
+        # One that is sent again and again is not to keep the others from being looked at.
+        due = _next_look(kept, now)
+        state = state.model_copy(update={"look_due": min(state.look_due or due, due) if kept else None})
     if fresh:
         state = noted(state, now, f"held: {named([each.alert.title for each in fresh])}: {fresh[0].hold.why}")
-    if beyond:
-        text = "more than an incident holds; they open it only if they are sent again"
+    if beyond and state.unheld == len(beyond):
+        text = "more than an incident holds; such alerts open it only if they are sent again"
         state = noted(state, now, f"not held: {named([each.alert.title for each in beyond])}: {text}")
     return state
 
@@ -44,31 +48,32 @@ def joined(state: IncidentState, rules: IncidentRules, now: datetime) -> Inciden
     """Once it is open, for whatever reason, it holds nothing any more."""
     if not state.held or not state.phase.open:
         return state
-    return _opened_by(without_held(state, state.held), rules, state.held.values(), now)
+    return _opened_by(without_held(state, state.held), rules, tuple(state.held.values()), now)
 
 
-def question(state: IncidentState, run_id: str) -> LookAgain:
-    """What the front door is asked, the same when it is asked again."""
-    alerts = tuple(each.alert for each in state.held.values())
-    return LookAgain(incident=state.ref, alerts=alerts, request=f"{run_id}/held/{state.looks}")
+def unasked(state: IncidentState) -> IncidentState:
+    """Of nothing, nothing is asked."""
+    if state.held or not (state.looking or state.look_due or state.unheld):
+        return state
+    return state.model_copy(update={"looking": False, "look_due": None, "unheld": 0})
 
 
 def looked(state: IncidentState, rules: IncidentRules, found: LookedAgain, now: datetime) -> IncidentState:
-    """The front door has answered. Of what came meanwhile it says nothing, and what is over by now is over."""
+    """The front door has answered. What it does not know of, or by another hold, waits for the next look."""
+    heard = {
+        key: each for key, each in found.placements.items() if key in state.held and state.held[key].hold == each.before
+    }
     state = state.model_copy(update={"looking": False})
-    moved = [key for key in found.elsewhere if key in state.held]
+    moved = [key for key, each in heard.items() if each.moved_to]
+    free = [key for key, each in heard.items() if not each.moved_to and each.hold is None]
     if moved:
-        where = ", ".join(dict.fromkeys(found.elsewhere[key] for key in moved))
-        text = f"not held any more: {_titles(state, moved)} went to {where}"
-        state = noted(without_held(state, moved), now, text)
-    free = [key for key in found.free if key in state.held]
-    opening = [state.held[key] for key in free]
+        where = ", ".join(dict.fromkeys(heard[key].moved_to for key in moved))
+        state = noted(state, now, f"not held any more: {_titles(state, moved)} went to {where}")
     if free:
-        text = f"nothing keeps it any more: {_titles(state, free)}"
-        state = noted(without_held(state, free), now, text)
-    kept = {key: each.model_copy(update={"hold": found.held.get(key, each.hold)}) for key, each in state.held.items()}
-    state = state.model_copy(update={"held": kept})
-    state = state.model_copy(update={"look_due": _next_look(state, now)})
+        state = noted(state, now, f"nothing keeps it any more: {_titles(state, free)}")
+    opening = tuple(state.held[key].model_copy(update={"severity": heard[key].severity}) for key in free)
+    kept = {key: _still(each, heard) for key, each in without_held(state, (*moved, *free)).held.items()}
+    state = state.model_copy(update={"held": kept, "look_due": _next_look(kept, now) if kept else None})
     return _opened_by(state, rules, opening, now) if opening else state
 
 
@@ -96,38 +101,44 @@ def _titles(state: IncidentState, keys: Iterable[str]) -> str:
 def _opened_by(
     state: IncidentState, rules: IncidentRules, alerts: Collection[HeldAlert], now: datetime, request: str = ""
 ) -> IncidentState:
-    gravest = min(each.severity for each in alerts)
-    signal = AlertSignal(alerts=tuple(each.alert for each in alerts), request=request, severity=gravest)
+    gravest_first = sorted(alerts, key=lambda each: each.severity)
+    signal = AlertSignal(
+        alerts=tuple(each.alert for each in gravest_first), request=request, severity=gravest_first[0].severity
+    )
     return fired(state, rules, signal, now)
 
 
 def _kept(
-    state: IncidentState, alerts: Iterable[HeldAlert], now: datetime
+    held_already: Mapping[str, HeldAlert], alerts: Iterable[HeldAlert], now: datetime
 ) -> tuple[dict[str, HeldAlert], list[HeldAlert]]:
-    """All that are held now, and those for which there is no room."""
-    kept = dict(state.held)
-    size = sum(_size(each) for each in kept.values())
+    """All that are held now, and those for which there is no room. Of one that is held already, what was heard first
+    stays where what is heard now is too large.
+    """
+    kept = dict(held_already)
+    size = sum(each.size for each in kept.values())
     beyond: list[HeldAlert] = []
     for each in alerts:
         key = key_of(each.alert)
-        others = size - (_size(kept[key]) if key in kept else 0)
-        if (key not in kept and len(kept) >= MOST_HELD) or others + _size(each) > LARGEST_HELD:
+        known = kept.get(key)
+        others = size - known.size if known else size
+        fits = others + each.size <= LARGEST_HELD and (known is not None or len(kept) < MOST_HELD)
+        if not fits and known is None:
             beyond.append(each)
             continue
-        kept[key] = each.model_copy(update={"heard_at": now})
-        size = others + _size(kept[key])
+        now_held = each if fits or known is None else known.model_copy(update={"hold": each.hold})
+        kept[key] = now_held.model_copy(update={"heard_at": now})
+        size = others + kept[key].size
     return kept, beyond
 
 
-def _size(each: HeldAlert) -> int:
-    return len(each.model_dump_json().encode())
+def _still(each: HeldAlert, heard: Mapping[str, Placement]) -> HeldAlert:
+    key = key_of(each.alert)
+    return each.model_copy(update={"hold": heard[key].hold}) if key in heard else each
 
 
-def _next_look(state: IncidentState, now: datetime) -> datetime | None:
+def _next_look(alerts: Mapping[str, HeldAlert], now: datetime) -> datetime:
     """When the first may be free. By the front door's clock that may be a little later, so it is asked again soon."""
-    if not state.held:
-        return None
-    ends = [each.hold.until for each in state.held.values() if each.hold.until]
+    ends = [each.hold.until for each in alerts.values() if each.hold.until]
     return max(min([*ends, now + LOOK_AGAIN]), now + _A_MOMENT)
 
 

@@ -26,8 +26,18 @@ def news_of(state: IncidentState, signal: AlertSignal) -> tuple[Alert, ...]:
 def remembering(state: IncidentState, signal: AlertSignal, what: str) -> IncidentState:
     if not signal.request:
         return state
+    if what == "fired":
+        state = forgetting_clears(state, signal.request)
     others = (name for name in state.requests if name != _name(signal, what))
     return state.model_copy(update={"requests": (*others, _name(signal, what))[-REQUESTS_KEPT:]})
+
+
+def forgetting_clears(state: IncidentState, request: str) -> IncidentState:
+    """What it says that fires is heard anew, so what it says that cleared after that is to be heard anew, too."""
+    name = f"{request}/cleared"
+    if not request or name not in state.requests:
+        return state
+    return state.model_copy(update={"requests": tuple(each for each in state.requests if each != name)})
 
 
 def _fires(state: IncidentState, alert: Alert) -> bool:

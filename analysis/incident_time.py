@@ -29,7 +29,7 @@ def passed(state: IncidentState, rules: IncidentRules, now: datetime) -> Inciden
         if due is None or due[0] > now:
             break
         state = _happened(state, rules, due[1], due[0], now)
-    return state
+    return incident_held.unasked(state)
 
 
 def _dues(state: IncidentState, rules: IncidentRules) -> list[tuple[datetime, str]]:

@@ -159,7 +159,7 @@ def _parts(group: Sequence[Placed]) -> Iterator[tuple[int, list[Placed]]]:
     first, part, cleared, size = 0, list[Placed](), set[str](), 0
     for number, each in enumerate(group):
         fires = each.alert.status is AlertStatus.FIRED
-        more = len(_bare(each.alert).model_dump_json()) if each.suppressed else 0
+        more = _held(each).size if each.suppressed else 0
         full = len(part) == MOST_IN_A_SIGNAL or size + more > LARGEST_HELD
         if part and (full or (fires and each.alert.dedupe_key in cleared)):
             yield first, part
@@ -199,9 +199,13 @@ def hold_by(suppressed: Suppressed) -> Hold:
     return Hold(why=cut(suppressed.why, _LONGEST_WHY), until=suppressed.until)
 
 
-def _bare(alert: Alert) -> Alert:
-    """What rules read of it, and an incident that holds it."""
-    return alert.model_copy(update={"annotations": {}, "description": "", "links": ()})
+def _held(placed: Placed) -> HeldAlert:
+    """With all that rules read of it, and what an incident says that it opens."""
+    alert = placed.alert
+    kept = {"annotations": {}, "description": cut(alert.description, _LONGEST_DESCRIPTION)}
+    alert = alert.model_copy(update=kept)
+    hold = hold_by(placed.suppressed) if placed.suppressed else Hold(why="")
+    return HeldAlert(alert=alert, severity=placed.severity, hold=hold, size=len(alert.model_dump_json().encode()))
 
 
 def _targets(names: Sequence[str], spec: IncidentsSpec) -> tuple[NotifyTarget, ...]:
@@ -210,11 +214,7 @@ def _targets(names: Sequence[str], spec: IncidentsSpec) -> tuple[NotifyTarget, .
 
 def _to_send(ref: IncidentRef, group: list[Placed], spec: IncidentsSpec, request: str, front_door: str) -> ToSend:
     firing = [each for each in group if each.alert.status is AlertStatus.FIRED]
-    held = tuple(
-        HeldAlert(alert=_bare(each.alert), severity=each.severity, hold=hold_by(each.suppressed))
-        for each in firing
-        if each.suppressed
-    )
+    held = tuple(_held(each) for each in firing if each.suppressed)
     opening = [each for each in firing if not each.suppressed]
     # What is right again has no say in how grave it is, nor in what it is called.
     gravest = min(opening or firing or group, key=lambda each: each.severity)

@@ -22,14 +22,12 @@ async def answer_incidents(client: Callable[[], Client | None], queue: str, held
     while True:
         connected = client()
         if connected is not None:
-            await _answer(
-                Worker(connected, task_queue=queue, activities=held.registered, max_concurrent_activities=_AT_ONCE)
-            )
+            await _answer(connected, queue, held)
         await asyncio.sleep(_AGAIN.total_seconds())
 
 
-async def _answer(worker: Worker) -> None:
+async def _answer(client: Client, queue: str, held: HeldAlerts) -> None:
     try:
-        await worker.run()
+        await Worker(client, task_queue=queue, activities=held.registered, max_concurrent_activities=_AT_ONCE).run()
     except Exception as error:  # noqa: BLE001 - whatever it is, alerts are to be taken in meanwhile
         logger.warning("Held alerts are not looked at; tried again: %s", error)

@@ -18,7 +18,6 @@ MOST_HELD = 200
 LARGEST_HELD = 400_000
 """Bytes of all that one incident holds. What comes beyond is recorded, and opens it only if it is sent again."""
 
-
 _NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -30,11 +29,12 @@ class Hold(Payload):
 
 
 class HeldAlert(Payload):
-    """An alert with all that rules read of it, and how grave they call it."""
+    """An alert with all that rules read of it, and how grave they call it. `size` is that of the alert in bytes."""
 
     alert: Alert
     severity: Severity
     hold: Hold
+    size: int
     heard_at: datetime = Field(default=_NEVER, description="when it was last sent, as the incident knows")
 
 
@@ -49,18 +49,28 @@ class HeldSignal(Payload):
 
 
 class LookAgain(Payload):
-    """Is something still keeping these from opening this incident? `request` names the look, should it be repeated."""
+    """Is something still keeping what this incident holds? `request` names the look, should it be repeated."""
 
     incident: IncidentRef
-    alerts: tuple[Alert, ...]
     request: str
 
 
-class LookedAgain(Payload):
-    """By what the incident knows the alerts by: those that nothing keeps, those that are kept still, and those that
-    belong to another incident by now, which was told of them.
-    """
+class HeldNow(Payload):
+    """What an incident holds at the moment, by what it knows the alerts by."""
 
-    free: tuple[str, ...] = ()
-    held: dict[str, Hold] = Field(default_factory=dict)
-    elsewhere: dict[str, str] = Field(default_factory=dict)
+    alerts: dict[str, HeldAlert]
+
+
+class Placement(Payload):
+    """Of one alert that was held by `before`: kept still by `hold`, or told to the incident `moved_to`, or free."""
+
+    before: Hold
+    hold: Hold | None = None
+    moved_to: str = ""
+    severity: Severity = Field(description="by the catalog of the day")
+
+
+class LookedAgain(Payload):
+    """By what the incident knows the alerts by."""
+
+    placements: dict[str, Placement] = Field(default_factory=dict)

@@ -244,6 +244,8 @@ class IncidentState(Payload):
     look_due: datetime | None = Field(default=None, description="when it is to be looked whether they are still kept")
     looks: int = Field(default=0, description="how many such looks were decided")
     looking: bool = Field(default=False, description="the last of them is not answered yet")
+    unheld: int = Field(default=0, description="alerts for which there was no room among those that are held")
+    began_held: bool = Field(default=False, description="with alerts that were held, and nothing else was heard yet")
     changes: tuple[datetime, ...] = Field(default=(), description="when it last turned between fired and cleared")
     first_alerts: tuple[datetime, ...] = Field(default=(), description="while pending: when alerts came")
     escalation: Escalation | None = None

@@ -61,6 +61,10 @@ class SilencesUpdate(StrEnum):
     EXPIRE = "expire"
 
 
+HELD_QUERY = "held"
+"""What an incident holds at the moment."""
+
+
 class IncidentSignal(StrEnum):
     """What an incident can be told; from sources, from people, and from other incidents."""
 

@@ -19,7 +19,8 @@ from temporalio.service import RPCError
 
 from devstack.envoy import is_ready
 from devstack.http_probe import http_status
-from models.temporal_names import SearchAttribute, TaskQueue
+from models.incident import Phase
+from models.temporal_names import INCIDENT_WORKFLOW, SearchAttribute, TaskQueue, front_door_queue
 from providers.inotify import has_room
 from runtime.keyring import load_keyring
 from starters.exits import CommandError, Exit
@@ -88,6 +89,7 @@ async def _checks(session: Session) -> AsyncIterator[Check]:
     yield await _search_attributes(client)
     for queue in TaskQueue:
         yield await _queue(client, queue)
+    yield await _gateway(session, client)
     yield await _envoy(session)
     yield _watches()
 
@@ -200,22 +202,48 @@ async def _search_attributes(client: Client) -> Check:
 async def _queue(client: Client, queue: TaskQueue) -> Check:
     name = f"workers on {queue}"
     try:
-        described = await client.workflow_service.describe_task_queue(
-            DescribeTaskQueueRequest(
-                namespace=client.namespace,
-                task_queue=TaskQueueName(name=queue),
-                task_queue_type=_QUEUE_KIND.get(queue, TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY),
-            )
-        )
+        pollers = await _pollers(client, queue, _QUEUE_KIND.get(queue, TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY))
     except RPCError as error:
         return Check(name=name, health=Health.MISSING, found=error.message, next_step="Look at Temporal's own log.")
-    if described.pollers:
-        return Check(name=name, health=Health.OK, found=", ".join(sorted({p.identity for p in described.pollers})))
+    if pollers:
+        return Check(name=name, health=Health.OK, found=pollers)
     return Check(
         name=name,
         health=Health.MISSING,
         found="none asked for work lately",
         next_step=f"Run `holdfast worker {queue}`.",
+    )
+
+
+async def _pollers(client: Client, queue: str, kind: TaskQueueType.ValueType) -> str:
+    """Who asked for work lately. Raises RPCError."""
+    described = await client.workflow_service.describe_task_queue(
+        DescribeTaskQueueRequest(namespace=client.namespace, task_queue=TaskQueueName(name=queue), task_queue_type=kind)
+    )
+    return ", ".join(sorted({poller.identity for poller in described.pollers}))
+
+
+async def _gateway(session: Session, client: Client) -> Check:
+    """Nobody needs one but for alerts: those that were answered and are held wait for it."""
+    try:
+        environment = session.catalog().environment
+    except CommandError:
+        return Check(name="gateway", health=Health.OK, found="not looked for, without a catalog")
+    try:
+        pollers = await _pollers(client, front_door_queue(environment), TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY)
+        held = await client.count_workflows(
+            f"WorkflowType = '{INCIDENT_WORKFLOW}' AND ExecutionStatus = 'Running' "
+            f"AND {SearchAttribute.ENVIRONMENT} = '{environment}' AND {SearchAttribute.PHASE} = '{Phase.PENDING}'"
+        )
+    except RPCError as error:
+        return Check(name="gateway", health=Health.MISSING, found=error.message, next_step="Look at Temporal's log.")
+    if pollers or not held.count:
+        return Check(name="gateway", health=Health.OK, found=pollers or "none runs, and no alert waits for one")
+    return Check(
+        name="gateway",
+        health=Health.MISSING,
+        found=f"none runs, and {held.count} incidents that are pending may wait for one",
+        next_step="Run `holdfast gateway`: it says whether something still keeps the alerts that they hold.",
     )
 
 

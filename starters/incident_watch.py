@@ -119,7 +119,7 @@ async def look(client: Client, session: Session, wanted: Sequence[str], before: 
         if error.code is not Exit.UNREACHABLE:
             raise
         return replace(before, trouble=_NO_TEMPORAL)
-    gravest = sorted(listed, key=lambda seen: (seen.severity, seen.opened_at))
+    gravest = sorted(listed, key=lambda seen: (seen.phase == Phase.PENDING, seen.severity, seen.opened_at))
     asked, told = gravest[:MOST_ASKED], gravest[MOST_ASKED:]
     asking = _Asking(client)
     rows = await asyncio.gather(*(asking.row(seen, before.rows.get(str(seen.ref))) for seen in asked))

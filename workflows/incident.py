@@ -16,7 +16,7 @@ with workflow.unsafe.imports_passed_through():
     from analysis.incident_time import next_due, passed
     from analysis.incident_view import details_markdown
     from models.base import Payload
-    from models.held import HeldSignal, LookedAgain
+    from models.held import HeldNow, HeldSignal, LookedAgain
     from models.incident import (
         TIMELINE_KEPT,
         AddTask,
@@ -36,7 +36,7 @@ with workflow.unsafe.imports_passed_through():
         Phase,
         Snooze,
     )
-    from models.temporal_names import INCIDENT_WORKFLOW, IncidentSignal
+    from models.temporal_names import HELD_QUERY, INCIDENT_WORKFLOW, IncidentSignal
     from workflows.alarm import Alarm
     from workflows.incident_attributes import show
     from workflows.incident_books import IncidentBooks
@@ -204,6 +204,10 @@ class Incident:
     def anything_else(self, name: str, _: Sequence[RawValue]) -> None:
         known = ", ".join(IncidentSignal)
         self._become(senseless(self._state, workflow.now(), name[:100], f"an incident knows {known}"))
+
+    @workflow.query(name=HELD_QUERY)
+    def held_now(self) -> HeldNow:
+        return HeldNow(alerts=self._state.held)
 
     @workflow.query
     def state(self) -> IncidentState:

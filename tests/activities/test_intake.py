@@ -15,9 +15,12 @@ from activities import intake
 from activities.intake import Intake
 from activities.known_silences import KnownSilences
 from activities.open_incidents import TRUSTED_FOR, OpenIncidents
+from analysis.placing import Placing, Surroundings, by_incident
 from models.alert import Alert, AlertStatus, Normalised
 from models.alert_rules import AlertRouting
 from models.front_door import AlertsAnswer
+from models.held import LARGEST_HELD, HeldAlert, HeldSignal
+from models.ids import IncidentRef
 from models.incident import AlertSignal
 from models.incident_spec import IncidentsSpec
 from models.record import ToRecord
@@ -54,18 +57,19 @@ class Temporal:
             assert isinstance(request, ToRecord)
             self.recorded += [entry.key for entry in request.audit]
             return
-        await self._hear(id, IncidentSignal.FIRED, words["start_signal_args"])
+        await self._hear(id, words["start_signal"], words["start_signal_args"])
         self.running.add(id)
 
     def get_workflow_handle(self, name: str) -> "Handle":
         return Handle(self, name)
 
-    async def _hear(self, incident: str, what: str, said: Sequence[AlertSignal]) -> None:
+    async def _hear(self, incident: str, what: str, said: Sequence[AlertSignal | HeldSignal]) -> None:
         if self.hangs:
             await asyncio.Event().wait()
         if what in self.refuses:
             raise RPCError("not now", RPCStatusCode.INTERNAL, b"")
-        self.told += [(incident, what, alert.title) for signal in said for alert in signal.alerts]
+        alerts = (alert.alert if isinstance(alert, HeldAlert) else alert for signal in said for alert in signal.alerts)
+        self.told += [(incident, what, alert.title) for alert in alerts]
 
 
 class Handle:
@@ -84,7 +88,7 @@ class World:
         self.now = datetime.now(UTC)
         self.around = OpenIncidents(lambda: self.now)
         self.silences = KnownSilences()
-        self.intake = Intake(self.around, self.silences)
+        self.intake = Intake(self.around, self.silences, asked="front-door/local")
         spec = IncidentsSpec.model_validate(incidents)
         self.routing = AlertRouting(environment="local", incidents=spec, depends_on=depends_on or {})
 
@@ -206,3 +210,30 @@ def an_incident(number: int) -> Any:
     from models.ids import IncidentRef
 
     return IncidentRef(environment="local", service="database", key=f"slow-{number}")
+
+
+async def test_what_is_silenced_is_held_by_its_incident_or_said_to_have_failed() -> None:
+    silence = {"name": "move", "match": "service=shop", "from": "2020-01-01 00:00", "until": "2099-01-01 00:00"}
+    world = World(silences=[silence])
+    answer = await world.take(an_alert(), an_alert("blog", "blog", service="blog"))
+    (said,) = answer.suppressed
+    assert (said.held_by, said.by, answer.taken) == ("incident/local/shop/high-error-rate", "silence", 1)
+    assert (said.held_by, IncidentSignal.HELD, "error rate is high") in world.temporal.told
+    assert not world.around.knows(IncidentRef(environment="local", service="shop", key="high-error-rate"))
+    world.temporal.refuses = {IncidentSignal.HELD}
+    recorded = len(world.temporal.recorded)
+    answer = await world.take(an_alert(), request="again")
+    assert ([each.incident for each in answer.failed], answer.suppressed) == ([said.held_by], ())
+    assert len(world.temporal.recorded) == recorded, "nothing is said to be suppressed that is to be sent again"
+
+
+async def test_what_is_silenced_is_told_in_calls_that_temporal_carries() -> None:
+    silence = {"name": "move", "match": "service=shop", "from": "2020-01-01 00:00", "until": "2099-01-01 00:00"}
+    spec = IncidentsSpec.model_validate({"silences": [silence], "group_by": ["service"]})
+    routing = AlertRouting(environment="local", incidents=spec, depends_on={})
+    placing = Placing(routing, (), datetime.now(UTC))
+    labels = {f"label-{number}": "\u8b66" * 1_000 for number in range(20)}
+    alerts = [an_alert(f"alert {number}", f"alert-{number}", labels=labels) for number in range(20)]
+    parts = list(by_incident((placing.place(each, Surroundings(datetime.now(UTC))) for each in alerts), spec, "r"))
+    assert sum(len(part.held.alerts) for part in parts if part.held) == 20
+    assert max(len(part.held.model_dump_json().encode()) for part in parts if part.held) < 2 * LARGEST_HELD

@@ -3,6 +3,7 @@
 from datetime import datetime, timedelta
 
 from models.alert import Alert, AlertStatus
+from models.held import HeldAlert, HeldSignal, Hold
 from models.ids import IncidentRef
 from models.incident import AlertSignal, EscalationLevel, IncidentRequest, IncidentRules
 from models.notification import ConsoleTarget, NotifyTarget
@@ -31,6 +32,18 @@ def a_level(*names: str, wait: timedelta | None = timedelta(minutes=10)) -> Esca
 
 def signalled(*alerts: Alert, request: str = "", severity: Severity | None = None) -> AlertSignal:
     return AlertSignal(alerts=alerts or (an_alert(),), request=request, severity=severity)
+
+
+SILENCED = Hold(why="the silence move is in force")
+
+
+def a_held(alert: Alert | None = None, hold: Hold = SILENCED, severity: Severity = Severity.SEV2) -> HeldAlert:
+    alert = alert or an_alert()
+    return HeldAlert(alert=alert, severity=severity, hold=hold, size=len(alert.model_dump_json()))
+
+
+def holding(*alerts: HeldAlert, request: str = "") -> HeldSignal:
+    return HeldSignal(alerts=alerts or (a_held(),), front_door="front-door/local", request=request)
 
 
 def a_request(

@@ -7,7 +7,7 @@ from analysis.incident_orders import annotated, assigned, resolved_by, with_task
 from analysis.incident_parts import with_part
 from analysis.incident_time import passed
 from models.alert import LONGEST_TITLE
-from models.held import LARGEST_HELD, HeldAlert, HeldSignal, Hold
+from models.held import LARGEST_HELD, Hold
 from models.incident import (
     MOST_PARTS,
     MOST_RESPONDERS,
@@ -25,7 +25,7 @@ from models.incident import (
 )
 from models.notification import NotifyTarget, WebhookTarget
 from models.severity import Severity
-from tests.analysis.incident_factories import a_request, an_alert, later, signalled
+from tests.analysis.incident_factories import a_held, a_request, an_alert, holding, later, signalled
 
 MOST = 2 * 1024 * 1024
 NAME = "n" * 57
@@ -61,9 +61,7 @@ def test_the_largest_incident_fits_a_payload() -> None:
     hold = Hold(why="w" * 500)
     for number in range(10):
         alert = an_alert("a" * LONGEST_TITLE, f"held-{number}", labels=labels)
-        signal = HeldSignal(
-            alerts=(HeldAlert(alert=alert, severity=Severity.SEV1, hold=hold),), front_door="front-door/local"
-        )
+        signal = holding(a_held(alert, hold, Severity.SEV1))
         state = held(state, rules, signal, later(3))
     state = state.model_copy(update={"timeline": state.timeline[-TIMELINE_KEPT:]})
 

@@ -10,7 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from analysis.incident_alerts import cleared, fired, opened, strange_noted
 from analysis.incident_changes import delivered
-from analysis.incident_held import held, joined, looked
+from analysis.incident_held import held, joined, looked, unasked
 from analysis.incident_list import key_of
 from analysis.incident_orders import (
     acknowledged,
@@ -22,7 +22,7 @@ from analysis.incident_orders import (
 from analysis.incident_parts import merged, not_heard, split, with_part
 from analysis.incident_time import next_due, passed
 from models.alert import AlertStatus
-from models.held import HeldAlert, HeldSignal, Hold, LookedAgain
+from models.held import LookedAgain, Placement
 from models.incident import (
     MOST_TRACKED,
     IncidentRules,
@@ -38,7 +38,7 @@ from models.incident_spec import FlapSpec, OpenAfter
 from models.notification import NotificationKind
 from models.severity import Severity
 from models.temporal_names import IncidentSignal
-from tests.analysis.incident_factories import a_level, a_request, an_alert, later, signalled
+from tests.analysis.incident_factories import SILENCED, a_held, a_level, a_request, an_alert, holding, later, signalled
 from tests.factories import WHEN
 
 ADA = Order(by="ada")
@@ -168,7 +168,7 @@ class Interleavings(RuleBasedStateMachine):
     def _settle(self) -> None:
         """What a workflow does after each message: time passes step by step, as far as the clock is."""
         due = next_due(self.state, self.by)
-        before = self.state = joined(strange_noted(self.state, self.now), self.by, self.now)
+        before = self.state = unasked(joined(strange_noted(self.state, self.now), self.by, self.now))
         self.state = passed(self.state, self.by, self.now)
         if due is None or due > self.now:
             assert self.state is before, "nothing was due, and yet something happened"
@@ -217,7 +217,9 @@ class Interleavings(RuleBasedStateMachine):
     @rule(keys=st.lists(st.sampled_from(["a", "b", "c"]), min_size=1, max_size=3, unique=True))
     def alerts_are_silenced(self, keys: list[str]) -> None:
         before = self.state
-        self._become(lambda state: held(state, self.by, holding(*keys), self.now))
+        self._become(
+            lambda state: held(state, self.by, holding(*(a_held(an_alert(key, key)) for key in keys)), self.now)
+        )
         assert self.state.phase.open is before.phase.open, "what is silenced opens nothing"
         if not before.phase.open:
             self.kept |= dict.fromkeys(keys, self.now)
@@ -228,7 +230,10 @@ class Interleavings(RuleBasedStateMachine):
     def the_front_door_answers(self, keys: list[str], moved: bool) -> None:
         """That these are free, or belong elsewhere, whatever became of them meanwhile."""
         names = [_tracked_as(key) for key in keys]
-        found = LookedAgain(elsewhere=dict.fromkeys(names, "other")) if moved else LookedAgain(free=tuple(names))
+        to = "other" if moved else ""
+        found = LookedAgain(
+            placements={name: Placement(before=SILENCED, moved_to=to, severity=Severity.SEV3) for name in names}
+        )
         opens = not moved and any(name in self.state.held for name in names)
         self._become(lambda state: looked(state, self.by, found, self.now))
         assert not opens or self.state.phase.open or self.by.open_after
@@ -240,7 +245,7 @@ class Interleavings(RuleBasedStateMachine):
     def what_is_kept_is_not_forgotten(self) -> None:
         state = self.state
         assert not state.held or state.phase in {Phase.PENDING, Phase.RESOLVED}
-        assert not state.held or state.looking or state.look_due
+        assert bool(state.held) is bool(state.looking or state.look_due)
         for key, at in list(self.kept.items()):
             tracked = state.alerts.get(_tracked_as(key))
             if self.now - at >= HOLD_FOR or (tracked and tracked.fires):
@@ -350,12 +355,6 @@ class Interleavings(RuleBasedStateMachine):
     def the_timeline_counts_without_a_gap(self) -> None:
         numbers = [entry.number for entry in self.state.timeline]
         assert numbers == list(range(1, self.state.entries + 1))
-
-
-def holding(*keys: str) -> HeldSignal:
-    hold = Hold(why="it is silenced")
-    alerts = (HeldAlert(alert=an_alert(key, key), severity=Severity.SEV2, hold=hold) for key in keys)
-    return HeldSignal(alerts=tuple(alerts), front_door="front-door/local")
 
 
 def _tracked_as(key: str) -> str:

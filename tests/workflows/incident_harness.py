@@ -15,7 +15,6 @@ from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
 from models.alert import Alert
-from models.held import HeldAlert, HeldSignal, Hold
 from models.ids import IncidentRef, incident_id
 from models.incident import (
     AlertSignal,
@@ -27,12 +26,11 @@ from models.incident import (
     Phase,
 )
 from models.severity import Severity
-from models.temporal_names import IncidentSignal, SearchAttribute, TaskQueue
+from models.temporal_names import IncidentSignal, SearchAttribute, TaskQueue, front_door_queue
 from runtime.plugin import holdfast_plugin
 from starters.handles import incident_called
-from tests.analysis.incident_factories import a_level, an_alert
+from tests.analysis.incident_factories import SILENCED, a_held, a_level, an_alert, holding
 from tests.factories import SERVER_STARTS_WITHIN
-from tests.workflows.fake_front_door import QUEUE as FRONT_DOOR
 from tests.workflows.fake_front_door import FakeFrontDoor
 from tests.workflows.fake_pager import FakePager
 from tests.workflows.harness import until
@@ -70,7 +68,7 @@ class Room:
             )
         )
         await self._workers.enter_async_context(
-            Worker(self.client, task_queue=FRONT_DOOR, activities=[self.front_door.look_again])
+            Worker(self.client, task_queue=front_door_queue("local"), activities=[self.front_door.look_again])
         )
         if records:
             await self._workers.enter_async_context(
@@ -85,17 +83,17 @@ class Room:
 
     async def open(self, rules: IncidentRules = THREE_LEVELS, *alerts: Alert, **request: object) -> "Case":
         """An incident that one alert opens, of a service that no other test uses."""
-        case = self._case(rules, **request)
+        case = self.case(rules, **request)
         await case.fire(*(alerts or (an_alert(),)))
         return case
 
     async def hold(self, *alerts: Alert, until: datetime | None = None, **request: object) -> "Case":
         """One that holds its alerts, silenced until then."""
-        case = self._case(THREE_LEVELS, held=True, **request)
+        case = self.case(THREE_LEVELS, held=True, **request)
         await case.hold(*alerts, until=until)
         return case
 
-    def _case(self, rules: IncidentRules, **request: object) -> "Case":
+    def case(self, rules: IncidentRules = THREE_LEVELS, **request: object) -> "Case":
         ref = IncidentRef(environment="local", service=f"shop-{uuid.uuid4().hex[:8]}", key="high-error-rate")
         usual = {"title": "error rate is high", "severity": Severity.SEV2, "rules": rules}
         asked = {"ref": ref, **usual, **request}
@@ -114,27 +112,24 @@ class Case:
         return incident_called(self.room.client, self.id)
 
     async def fire(self, *alerts: Alert, request: str = "", severity: Severity | None = None) -> None:
-        """As a front door does: started if it does not run."""
-        await self.room.client.start_workflow(
-            Incident.run,
-            self.request,
-            id=self.id,
-            task_queue=TaskQueue.INCIDENTS,
-            start_signal=IncidentSignal.FIRED,
-            start_signal_args=[AlertSignal(alerts=alerts or (an_alert(),), request=request, severity=severity)],
-        )
+        """As a front door does."""
+        said = AlertSignal(alerts=alerts or (an_alert(),), request=request, severity=severity)
+        await self.start_with(IncidentSignal.FIRED, said)
 
     async def hold(self, *alerts: Alert, until: datetime | None = None) -> None:
-        """As a front door does with what is silenced: started if it does not run."""
-        hold = Hold(why="the silence move is in force", until=until)
-        each = (HeldAlert(alert=alert, severity=Severity.SEV2, hold=hold) for alert in alerts or (an_alert(),))
+        """As a front door does with what is silenced."""
+        hold = SILENCED.model_copy(update={"until": until})
+        await self.start_with(IncidentSignal.HELD, holding(*(a_held(alert, hold) for alert in alerts or (an_alert(),))))
+
+    async def start_with(self, signal: IncidentSignal, *said: object) -> None:
+        """It begins if it does not run."""
         await self.room.client.start_workflow(
             Incident.run,
             self.request,
             id=self.id,
             task_queue=TaskQueue.INCIDENTS,
-            start_signal=IncidentSignal.HELD,
-            start_signal_args=[HeldSignal(alerts=tuple(each), front_door=FRONT_DOOR)],
+            start_signal=signal,
+            start_signal_args=said,
         )
 
     async def clear(self, *alerts: Alert) -> None:

@@ -61,7 +61,7 @@ async def test_what_cleared_while_it_was_held_ends_it_and_nobody_hears_of_it(roo
     case = await room.hold(A)
     await case.until_phase(Phase.PENDING)
     await case.clear(A)
-    await case.result()
+    await case.handle.result()
 
     assert case.pages == []
     assert [picture.phase for picture in room.pager.pictures if picture.workflow_id == case.id][-1] is Phase.CLOSED
@@ -97,4 +97,4 @@ async def test_what_is_not_understood_is_written_down_and_holds_nothing_up(room:
     await case.say(IncidentSignal.HELD, {"alerts": "many"})
     await case.until_said("held changes nothing: it was not understood")
     await case.say(IncidentSignal.RESOLVE)
-    await case.result()
+    await case.until_phase(Phase.RESOLVED)

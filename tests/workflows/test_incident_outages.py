@@ -4,14 +4,17 @@ import asyncio
 import json
 import time
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest_asyncio
+from temporalio.api.enums.v1 import EventType
+from temporalio.service import RPCError
 
 from models.incident import IncidentRules, IncidentState, Phase
 from models.temporal_names import IncidentSignal
-from tests.analysis.incident_factories import a_level, an_alert
+from tests.analysis.incident_factories import a_held, a_level, an_alert, holding
 from tests.workflows.harness import until
 from tests.workflows.incident_harness import THREE_LEVELS, Case, Room, real_room
 
@@ -206,3 +209,26 @@ async def test_what_clears_while_the_front_door_is_asked_opens_nothing(room: Roo
     await case.handle.result()
 
     assert case.pages == []
+
+
+async def test_thousands_of_requests_that_are_held_are_heard_at_once_after_an_outage(room: Room) -> None:
+    """As when workers are away for a quarter of an hour while all that is silenced says so again and again."""
+    await room.rest()
+    case = room.case(held=True)
+    labels = {f"label-{number}": "a value" for number in range(15)}
+    alerts = [a_held(an_alert(f"alert {number}", f"alert-{number}", labels=labels)) for number in range(200)]
+    for _ in range(4):
+        said = [holding(alerts[number % 200]) for number in range(1_000)]
+        await case.start_with(IncidentSignal.HELD, *said)
+    await room.work()
+
+    async def heard() -> bool:
+        with suppress(RPCError):
+            return len((await case.state()).held) == 200
+        return False
+
+    await until(heard, "all of it to be held")
+    history = await case.handle.fetch_history()
+    failed = EventType.EVENT_TYPE_WORKFLOW_TASK_FAILED
+    assert not any(event.event_type == failed for event in history.events)
+    await case.say(IncidentSignal.RESOLVE)
