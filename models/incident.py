@@ -29,9 +29,7 @@ MOST_PARTS = 200
 
 
 class Phase(StrEnum):
-    """PENDING: it may become one, and pages nobody yet. RESOLVED: kept for a while, as it may fire
-    again.
-    """
+    """PENDING: it may become one, and pages nobody yet. RESOLVED: kept for a while, as it may fire again."""
 
     PENDING = "pending"
     TRIGGERED = "triggered"

@@ -3,7 +3,8 @@
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 from temporalio.api.workflowservice.v1 import SetWorkerDeploymentCurrentVersionRequest
@@ -11,9 +12,14 @@ from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
 from temporalio.service import RPCError
 from temporalio.worker import WorkerDeploymentConfig
 
+from activities.telling import signal_with_start
 from analysis import incident_held
+from models.ids import IncidentRef
 from models.incident import Phase
 from models.temporal_names import IncidentSignal
+from starters.doctor import Health, _gateway
+from starters.session import Session
+from tests.analysis.incident_factories import a_request, holding
 from tests.gateway.doors import (
     Door,
     Server,
@@ -135,3 +141,22 @@ async def test_workers_of_a_build_ask_a_gateway_that_has_none(temporal_cli: Path
         async with a_door(server.client, a_catalog(incidents=silenced(service, timedelta(seconds=2)))) as door:
             incident = (await taken(door, a_prometheus_alert(service)))["suppressed"][0]["held_by"]
             await until_phase(server, incident, Phase.TRIGGERED)
+
+
+async def test_the_doctor_says_when_alerts_that_are_held_wait_for_a_gateway(server: Server) -> None:
+    catalog = a_catalog(environment=a_service_name())
+    session = cast(Session, SimpleNamespace(catalog=lambda: catalog))
+    assert (await _gateway(session, server.client)).found == "none runs, and no alert waits for one"
+    ref = IncidentRef(environment=catalog.environment, service="shop", key="down")
+    await signal_with_start(server.client, a_request(ref=ref, held=True), [holding()], IncidentSignal.HELD)
+
+    async def said() -> bool:
+        return (await _gateway(session, server.client)).health is Health.MISSING
+
+    await until(said, "the incident to be listed")
+    async with a_door(server.client, catalog):
+
+        async def answers() -> bool:
+            return (await _gateway(session, server.client)).health is Health.OK
+
+        await until(answers, "the gateway to be seen")
