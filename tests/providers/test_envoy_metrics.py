@@ -71,9 +71,10 @@ async def test_a_baseline_is_counted_apart_from_its_version_and_answers_in_its_n
     answers = await site.send(100)
     found = await read(site, "v1", "v1~baseline", "v2")
 
-    assert set(answers) == {"v1 503", "v2"}
+    assert {"v1 503", "v2"} <= set(answers) <= {"v1 503", "v1 504", "v2"}, "on a busy machine one may come late"
+    failed = answers["v1 503"] + answers["v1 504"]
     assert found["v1"].requests == 0
-    assert found["v1~baseline"].errors == found["v1~baseline"].requests == answers["v1 503"]
+    assert found["v1~baseline"].errors == found["v1~baseline"].requests == failed
     assert found["v2"].requests == answers["v2"]
 
 
