@@ -111,12 +111,16 @@ class Intake:
     async def hand_over(
         self, client: Client, routing: Routing, placed: Sequence[Placed], request: str
     ) -> tuple[NotTaken, ...]:
-        """Tell incidents of alerts that were placed already; what could not be told."""
+        """Tell incidents of alerts that were placed, and said to begin; what could not be told."""
         until = asyncio.get_running_loop().time() + DEADLINE.total_seconds()
         outcome = _Outcome()
-        told = [part for each in placed for part in self._with_umbrella(each, routing)]
-        await self._tell(client, told, routing, outcome, request, until)
+        await self._tell(client, placed, routing, outcome, request, until)
         return tuple(outcome.failed)
+
+    def begins(self, placed: Placed) -> None:
+        """It is about to fire into its incident, which counts as open from here on unless it is pending."""
+        if not placed.begins_pending and not self._around.knows(placed.ref):
+            self._around.begins(placed.ref, placed.severity)
 
     def _with_umbrella(self, placed: Placed, routing: Routing) -> tuple[Placed, ...]:
         """What cleared may have fired into a storm's incident, which cannot end otherwise. Where none is known to be
@@ -124,8 +128,7 @@ class Intake:
         """
         alert = placed.alert
         if alert.status is AlertStatus.FIRED:
-            if not placed.begins_pending and not self._around.knows(placed.ref):
-                self._around.begins(placed.ref, placed.severity)
+            self.begins(placed)
         elif placed.ref != (storm := umbrella(alert.environment)) and self._around.may_be_open(storm):
             return placed, in_storm(placed, routing.incidents)
         return (placed,)

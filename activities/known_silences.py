@@ -35,15 +35,20 @@ class KnownSilences:
         self._now, self._clock = now, clock
         self._read: tuple[KeptSilence, ...] = ()
         self._read_at: float | None = None
-        self.known = False
-        """Whether they could be read when it was last tried."""
+        self._readable = False
         self._complained = False
 
     def in_force(self) -> tuple[Silence, ...]:
         """Those that count for an alert that comes now."""
-        if self._read_at is None or self._clock() - self._read_at > COUNT_FOR.total_seconds():
-            return ()
-        return in_force(self._read, self._now())
+        return in_force(self._read, self._now()) if self._counts() else ()
+
+    @property
+    def known(self) -> bool:
+        """Whether they could be read when that was last tried, and not long ago."""
+        return self._readable and self._counts()
+
+    def _counts(self) -> bool:
+        return self._read_at is not None and self._clock() - self._read_at <= COUNT_FOR.total_seconds()
 
     def heard(self, silence: KeptSilence) -> None:
         """One was just ordered here; it counts from this moment on."""
@@ -66,6 +71,6 @@ class KnownSilences:
         except (RPCError, ValueError) as error:
             if not self._complained:
                 logger.warning("Silences cannot be read; soon alerts are silenced by the catalog alone: %s", error)
-            self._complained, self.known = True, False
+            self._complained, self._readable = True, False
         else:
-            self._read_at, self._complained, self.known = asked_at, False, True
+            self._read_at, self._complained, self._readable = asked_at, False, True

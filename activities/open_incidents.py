@@ -58,6 +58,8 @@ class OpenIncidents:
     def __init__(self, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         self._now = now
         self._read_at: datetime | None = None
+        self.listed = False
+        """Whether they could be listed when it was last tried."""
         self._listed: dict[IncidentRef, _Listed] = {}
         self._begun: dict[IncidentRef, _Listed] = {}
         self._known = OpenNow()
@@ -89,11 +91,6 @@ class OpenIncidents:
         miss what another process began within the last two seconds.
         """
         return ref in self._known or self._read_at is None or self._now() - self._read_at > TRUSTED_FOR
-
-    @property
-    def listed(self) -> bool:
-        """Whether they were ever listed."""
-        return self._read_at is not None
 
     def counts(self, ref: IncidentRef) -> None:
         """It may be opened now, by itself: it counts towards a storm, and as open once it is listed."""
@@ -143,9 +140,11 @@ class OpenIncidents:
         try:
             await self.refresh(client, window)
         except RPCError as error:
+            self.listed = False
             if complain:
                 logger.warning("Open incidents cannot be listed; those known last count: %s", error.message)
             return False
+        self.listed = True
         return True
 
     async def refresh(self, client: Client, window: timedelta) -> None:

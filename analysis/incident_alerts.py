@@ -9,6 +9,7 @@ from analysis.incident_list import NAMED, key_of, named, tracked, without_held
 from analysis.incident_requests import heard_already, news_of, remembering
 from models.alert import Alert
 from models.incident import AlertSignal, IncidentRequest, IncidentRules, IncidentState, Phase
+from models.severity import Severity
 
 _CHANGES_KEPT = 200
 _DID_NOT_FIRE = "it did not fire here"
@@ -53,8 +54,10 @@ def _named_by(state: IncidentState, signal: AlertSignal) -> IncidentState:
     """What began with alerts that were held is called by what opens it, and is as grave: they may have cleared."""
     if not state.began_held:
         return state
-    first = signal.alerts[0]
-    called = {"title": first.title, "description": first.description, "links": first.links}
+    gravest = min(signal.alerts, key=lambda alert: alert.severity or Severity.SEV4)
+    known = state.held.get(key_of(gravest))
+    told = known.alert if known else gravest
+    called = {"title": told.title, "description": told.description, "links": told.links}
     severity = signal.severity or state.severity
     return state.model_copy(update={**called, "severity": severity, "began_held": False})
 

@@ -11,8 +11,8 @@ from datetime import datetime, timedelta
 from analysis.incident_alerts import fired
 from analysis.incident_changes import noted
 from analysis.incident_list import key_of, named, without_held
-from analysis.incident_requests import forgetting_clears
-from models.held import LARGEST_HELD, LOOK_AGAIN, MOST_HELD, HeldAlert, HeldSignal, LookedAgain, Placement
+from analysis.incident_requests import cleared_again
+from models.held import LARGEST_HELD, LONGEST_HOLD, LOOK_AGAIN, MOST_HELD, HeldAlert, HeldSignal, LookedAgain, Placement
 from models.incident import AlertSignal, IncidentRules, IncidentState, Phase
 
 LOOK, LET_GO = "look again", "let go"
@@ -21,15 +21,16 @@ _A_MOMENT = timedelta(seconds=2)
 
 def held(state: IncidentState, rules: IncidentRules, signal: HeldSignal, now: datetime) -> IncidentState:
     """These fire, and page nobody now. Where it is open they join it, as all alerts of an open incident do."""
-    if not signal.alerts:
+    over = cleared_again(state, signal)
+    alerts = [each for each in signal.alerts if key_of(each.alert) not in over]
+    if not alerts:
         return state
     if state.phase.open:
-        return _opened_by(state, rules, signal.alerts, now, signal.request)
-    state = forgetting_clears(state, signal.request)
+        return _opened_by(state, rules, alerts, now, signal.request)
     if state.phase is Phase.CLOSED:  # and not ended yet
         before = Phase.RESOLVED if state.triggered_at else Phase.PENDING
         state = state.model_copy(update={"phase": before, "closed_at": None})
-    kept, beyond = _kept(state.held, signal.alerts, now)
+    kept, beyond = _kept(state.held, alerts, now)
     fresh = [each for key, each in kept.items() if key not in state.held]
     state = state.model_copy(update={"held": kept, "held_by": signal.front_door, "unheld": state.unheld + len(beyond)})
     if not state.looking:
@@ -67,7 +68,7 @@ def looked(state: IncidentState, rules: IncidentRules, found: LookedAgain, now: 
     moved = [key for key, each in heard.items() if each.moved_to]
     free = [key for key, each in heard.items() if not each.moved_to and each.hold is None]
     if moved:
-        where = ", ".join(dict.fromkeys(heard[key].moved_to for key in moved))
+        where = named(list(dict.fromkeys(heard[key].moved_to for key in moved)))
         state = noted(state, now, f"not held any more: {_titles(state, moved)} went to {where}")
     if free:
         state = noted(state, now, f"nothing keeps it any more: {_titles(state, free)}")
@@ -117,7 +118,8 @@ def _kept(
     kept = dict(held_already)
     size = sum(each.size for each in kept.values())
     beyond: list[HeldAlert] = []
-    for each in alerts:
+    for sent in alerts:
+        each = sent if sent.size else sent.model_copy(update={"size": len(sent.model_dump_json().encode())})
         key = key_of(each.alert)
         known = kept.get(key)
         others = size - known.size if known else size
@@ -143,4 +145,4 @@ def _next_look(alerts: Mapping[str, HeldAlert], now: datetime) -> datetime:
 
 
 def _kept_until(each: HeldAlert, rules: IncidentRules) -> datetime:
-    return each.heard_at + rules.hold_for
+    return each.heard_at + min(rules.hold_for, LONGEST_HOLD)

@@ -2,6 +2,7 @@
 
 from analysis.incident_list import key_of
 from models.alert import Alert
+from models.held import HeldSignal
 from models.incident import REQUESTS_KEPT, AlertSignal, IncidentState, Phase
 
 
@@ -18,26 +19,24 @@ def news_of(state: IncidentState, signal: AlertSignal) -> tuple[Alert, ...]:
     """
     if not heard_already(state, signal, "fired"):
         return signal.alerts
-    if state.phase in {Phase.RESOLVED, Phase.CLOSED}:
-        return signal.alerts
-    return tuple(alert for alert in signal.alerts if not _fires(state, alert))
+    over = state.phase in {Phase.RESOLVED, Phase.CLOSED}
+    old = cleared_again(state, signal)
+    return tuple(alert for alert in signal.alerts if key_of(alert) not in old and (over or not _fires(state, alert)))
 
 
 def remembering(state: IncidentState, signal: AlertSignal, what: str) -> IncidentState:
     if not signal.request:
         return state
-    if what == "fired":
-        state = forgetting_clears(state, signal.request)
     others = (name for name in state.requests if name != _name(signal, what))
     return state.model_copy(update={"requests": (*others, _name(signal, what))[-REQUESTS_KEPT:]})
 
 
-def forgetting_clears(state: IncidentState, request: str) -> IncidentState:
-    """What it says that fires is heard anew, so what it says that cleared after that is to be heard anew, too."""
-    name = f"{request}/cleared"
-    if not request or name not in state.requests:
-        return state
-    return state.model_copy(update={"requests": tuple(each for each in state.requests if each != name)})
+def cleared_again(state: IncidentState, signal: AlertSignal | HeldSignal) -> frozenset[str]:
+    """Of the alerts that a request says to have cleared after they fired, those of which that was heard already: sent
+    again it says nothing new of them.
+    """
+    heard = bool(signal.request) and f"{signal.request}/cleared" in state.requests
+    return frozenset(signal.clears) if heard else frozenset()
 
 
 def _fires(state: IncidentState, alert: Alert) -> bool:

@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Protocol
 
 from analysis.alert_making import cut
+from analysis.incident_list import key_of
 from analysis.routing import incident_key, route_of, severity_for
 from analysis.silencing import Inhibition, OpenNow, Silencer
 from analysis.storm import storms, umbrella
@@ -205,7 +206,8 @@ def _held(placed: Placed) -> HeldAlert:
     kept = {"annotations": {}, "description": cut(alert.description, _LONGEST_DESCRIPTION)}
     alert = alert.model_copy(update=kept)
     hold = hold_by(placed.suppressed) if placed.suppressed else Hold(why="")
-    return HeldAlert(alert=alert, severity=placed.severity, hold=hold, size=len(alert.model_dump_json().encode()))
+    size = len(alert.model_dump_json().encode()) + len(hold.model_dump_json().encode())
+    return HeldAlert(alert=alert, severity=placed.severity, hold=hold, size=size)
 
 
 def _targets(names: Sequence[str], spec: IncidentsSpec) -> tuple[NotifyTarget, ...]:
@@ -220,6 +222,8 @@ def _to_send(ref: IncidentRef, group: list[Placed], spec: IncidentsSpec, request
     gravest = min(opening or firing or group, key=lambda each: each.severity)
     fired = tuple(_slim(each.alert) for each in opening)
     cleared = tuple(_slim(each.alert) for each in group if each.alert.status is AlertStatus.CLEARED)
+    over = {key_of(alert) for alert in cleared}
+    clears = tuple(sorted(over.intersection(key_of(each.alert) for each in firing))) if over else ()
     title = "a storm of alerts" if gravest.umbrella else gravest.alert.title
     return ToSend(
         request=IncidentRequest(
@@ -231,8 +235,8 @@ def _to_send(ref: IncidentRef, group: list[Placed], spec: IncidentsSpec, request
             rules=rules_of(spec, gravest.policy, gravest.open_after),
             held=bool(held and not opening),
         ),
-        held=HeldSignal(alerts=held, front_door=front_door, request=request) if held else None,
-        fired=AlertSignal(alerts=fired, request=request, severity=gravest.severity) if fired else None,
+        held=HeldSignal(alerts=held, front_door=front_door, request=request, clears=clears) if held else None,
+        fired=AlertSignal(alerts=fired, request=request, severity=gravest.severity, clears=clears) if fired else None,
         cleared=AlertSignal(alerts=cleared, request=request) if cleared else None,
         alerts=tuple(each.alert for each in group),
     )

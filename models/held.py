@@ -1,8 +1,9 @@
 """Alerts that an incident holds: what keeps them from opening it, until that is over or they have cleared."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Annotated
 
-from pydantic import Field
+from pydantic import AwareDatetime, Field, StringConstraints
 
 from models.alert import Alert
 from models.base import Payload
@@ -18,6 +19,8 @@ MOST_HELD = 200
 LARGEST_HELD = 400_000
 """Bytes of all that one incident holds. What comes beyond is recorded, and opens it only if it is sent again."""
 
+LONGEST_HOLD = timedelta(days=365)
+
 _NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -25,27 +28,30 @@ class Hold(Payload):
     """`until` is when it would be over, where that is known."""
 
     why: str = Field(description="a sentence for people")
-    until: datetime | None = None
+    until: AwareDatetime | None = None
 
 
 class HeldAlert(Payload):
-    """An alert with all that rules read of it, and how grave they call it. `size` is that of the alert in bytes."""
+    """An alert with all that rules read of it, and how grave they call it. `size` is that of alert and hold in bytes,
+    which who sends it knows; 0 is looked up.
+    """
 
     alert: Alert
     severity: Severity
     hold: Hold
-    size: int
-    heard_at: datetime = Field(default=_NEVER, description="when it was last sent, as the incident knows")
+    size: int = Field(default=0, ge=0)
+    heard_at: AwareDatetime = Field(default=_NEVER, description="when it was last sent, as the incident knows")
 
 
 class HeldSignal(Payload):
     """Alerts of one request that fire and page nobody now. `front_door` is the task queue of who knows what keeps
-    them.
+    them; `clears` as in an AlertSignal.
     """
 
     alerts: tuple[HeldAlert, ...]
-    front_door: str
-    request: str = ""
+    front_door: Annotated[str, StringConstraints(min_length=1, max_length=500)]
+    request: Annotated[str, StringConstraints(max_length=200)] = ""
+    clears: tuple[str, ...] = ()
 
 
 class LookAgain(Payload):

@@ -150,12 +150,14 @@ class Part(Payload):
 class AlertSignal(Payload):
     """All alerts of one request for one incident. `request` names the request, should it be sent again; may be empty.
 
-    `severity` is what the rules say of them; an incident is as grave as the gravest.
+    `severity` is what the rules say of them; an incident is as grave as the gravest. `clears` are those of them that
+    the same request says to have cleared after that.
     """
 
     alerts: tuple[Alert, ...]
     request: Who = ""
     severity: Severity | None = None
+    clears: tuple[str, ...] = ()
 
 
 class TrackedAlert(Payload):

@@ -4,6 +4,7 @@ import asyncio
 import os
 import shutil
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from enum import StrEnum
 from http import HTTPStatus
 
@@ -14,13 +15,14 @@ from temporalio.api.enums.v1 import TaskQueueType
 from temporalio.api.operatorservice.v1 import ListSearchAttributesRequest
 from temporalio.api.taskqueue.v1 import TaskQueue as TaskQueueName
 from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
-from temporalio.client import Client
+from temporalio.client import Client, WorkflowQueryFailedError
 from temporalio.service import RPCError
 
 from devstack.envoy import is_ready
 from devstack.http_probe import http_status
+from models.held import HeldNow
 from models.incident import Phase
-from models.temporal_names import INCIDENT_WORKFLOW, SearchAttribute, TaskQueue, front_door_queue
+from models.temporal_names import HELD_QUERY, INCIDENT_WORKFLOW, SearchAttribute, TaskQueue, front_door_queue
 from providers.inotify import has_room
 from runtime.keyring import load_keyring
 from starters.exits import CommandError, Exit
@@ -32,6 +34,10 @@ ENOUGH_DISK_MIB = 500
 ENOUGH_WATCHES = 16
 _QUEUE_KIND = dict.fromkeys((TaskQueue.ROLLOUTS, TaskQueue.INCIDENTS), TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW)
 """Of the queues on which decisions only are made; the others have activities."""
+
+
+_ASKED, _PATIENCE = 20, timedelta(seconds=3)
+"""Incidents that are asked what they hold, and how long for each."""
 
 
 class Health(StrEnum):
@@ -231,20 +237,35 @@ async def _gateway(session: Session, client: Client) -> Check:
         return Check(name="gateway", health=Health.OK, found="not looked for, without a catalog")
     try:
         pollers = await _pollers(client, front_door_queue(environment), TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY)
-        held = await client.count_workflows(
-            f"WorkflowType = '{INCIDENT_WORKFLOW}' AND ExecutionStatus = 'Running' "
-            f"AND {SearchAttribute.ENVIRONMENT} = '{environment}' AND {SearchAttribute.PHASE} = '{Phase.PENDING}'"
-        )
+        waits = False if pollers else await _something_is_held(client, environment)
     except RPCError as error:
         return Check(name="gateway", health=Health.MISSING, found=error.message, next_step="Look at Temporal's log.")
-    if pollers or not held.count:
+    if not waits:
         return Check(name="gateway", health=Health.OK, found=pollers or "none runs, and no alert waits for one")
     return Check(
         name="gateway",
         health=Health.MISSING,
-        found=f"none runs, and {held.count} incidents that are pending may wait for one",
-        next_step="Run `holdfast gateway`: it says whether something still keeps the alerts that they hold.",
+        found="none runs, and incidents hold alerts that wait for one",
+        next_step="Run `holdfast gateway`: it says whether something still keeps the alerts from opening them.",
     )
+
+
+async def _something_is_held(client: Client, environment: str) -> bool:
+    """Whether one of the first incidents that may hold something does. Raises RPCError."""
+    query = (
+        f"WorkflowType = '{INCIDENT_WORKFLOW}' AND ExecutionStatus = 'Running' "
+        f"AND {SearchAttribute.ENVIRONMENT} = '{environment}' "
+        f"AND {SearchAttribute.PHASE} IN ('{Phase.PENDING}', '{Phase.RESOLVED}')"
+    )
+    async for listed in client.list_workflows(query, limit=_ASKED):
+        try:
+            handle = client.get_workflow_handle(listed.id)
+            held = await handle.query(HELD_QUERY, result_type=HeldNow, rpc_timeout=_PATIENCE)
+        except (RPCError, WorkflowQueryFailedError):
+            continue
+        if held.alerts:
+            return True
+    return False
 
 
 async def _envoy(session: Session) -> Check:

@@ -1,5 +1,6 @@
 """What the front door answers to incidents that hold alerts, and what it tells others of them."""
 
+import time
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
@@ -55,8 +56,9 @@ class FrontDoor:
     def __init__(self, depends_on: Mapping[str, tuple[str, ...]] | None = None, **incidents: object) -> None:
         self.temporal = Temporal()
         self.around, self.silences = OpenIncidents(), KnownSilences()
+        self.around.listed = True
         self.around._read_at = datetime.now(UTC)
-        self.silences.known = True
+        self.silences._readable, self.silences._read_at = True, time.monotonic()
         self.depends_on, self.incidents = dict(depends_on or {}), incidents
         intake = Intake(self.around, self.silences, asked="front-door/local")
         self.answers = HeldAlerts(lambda: self.routing, self.around, self.silences, intake, lambda: self.client)
@@ -129,9 +131,24 @@ async def test_what_is_silenced_still_goes_along_to_the_incident_that_it_belongs
 async def test_who_cannot_know_or_cannot_tell_is_asked_again() -> None:
     door = FrontDoor()
     ref = door.ref_of(ALERT)
-    door.silences.known = False
+    door.silences._readable = False
     with pytest.raises(ApplicationError, match="could not be read lately"):
         await door.look(ref, ALERT)
-    door.silences.known, door.temporal.refuses = True, True
+    door.silences._readable, door.temporal.refuses = True, True
     with pytest.raises(ApplicationError, match="too large"):
         await door.look(IncidentRef(environment="local", service="shop", key="other"), ALERT)
+
+
+async def test_what_one_incident_holds_opens_that_one_and_no_storm() -> None:
+    door = FrontDoor(storm={"incidents": 2, "within": "1m"}, group_by=["service"])
+    door.around.counts(IncidentRef(environment="local", service="blog", key="down"))
+    alerts = [an_alert(f"slow {number}", f"slow-{number}") for number in range(4)]
+    placements = await door.look(door.ref_of(alerts[0]), *alerts)
+    assert {each.moved_to for each in placements.values()} == {""}
+
+
+async def test_what_would_open_many_others_is_a_storm() -> None:
+    door = FrontDoor(storm={"incidents": 2, "within": "1m"})
+    alerts = [an_alert(f"slow {number}", f"slow-{number}") for number in range(4)]
+    placements = await door.look(IncidentRef(environment="local", service="shop", key="all"), *alerts)
+    assert [each.moved_to == "incident/local/storm/storm" for each in placements.values()] == [False, False, True, True]

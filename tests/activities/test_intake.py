@@ -234,6 +234,10 @@ async def test_what_is_silenced_is_told_in_calls_that_temporal_carries() -> None
     placing = Placing(routing, (), datetime.now(UTC))
     labels = {f"label-{number}": "\u8b66" * 1_000 for number in range(20)}
     alerts = [an_alert(f"alert {number}", f"alert-{number}", labels=labels) for number in range(20)]
-    parts = list(by_incident((placing.place(each, Surroundings(datetime.now(UTC))) for each in alerts), spec, "r"))
+    parts = list(
+        by_incident(
+            (placing.place(each, Surroundings(datetime.now(UTC))) for each in alerts), spec, "r", "front-door/local"
+        )
+    )
     assert sum(len(part.held.alerts) for part in parts if part.held) == 20
     assert max(len(part.held.model_dump_json().encode()) for part in parts if part.held) < 2 * LARGEST_HELD

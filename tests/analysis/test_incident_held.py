@@ -2,6 +2,9 @@
 
 from datetime import datetime, timedelta
 
+import pytest
+from pydantic import ValidationError
+
 from analysis.incident_alerts import cleared, fired, opened
 from analysis.incident_held import held, joined, looked
 from analysis.incident_list import key_of
@@ -257,16 +260,47 @@ def test_of_nothing_nothing_is_asked() -> None:
     assert (state.phase, state.count) == (Phase.CLOSED, 0)
 
 
-def test_a_request_that_is_sent_again_clears_again_what_it_holds_or_fires_again() -> None:
+def test_a_request_that_is_sent_again_says_nothing_new_of_what_cleared_in_it() -> None:
     cleared_in_it = signalled(A.model_copy(update={"status": CLEARED}), request="r")
     state = opened(a_request(RULES, held=True), WHEN)
+    again = silenced(A, request="r").model_copy(update={"clears": (key_of(A),)})
     for _ in range(2):
-        state = cleared(held(state, RULES, silenced(A, request="r"), later(1)), RULES, cleared_in_it, later(1))
+        state = cleared(held(state, RULES, again, later(1)), RULES, cleared_in_it, later(1))
     assert not state.held
     state = opened(a_request(RULES), WHEN)
+    fires = signalled(A, request="r").model_copy(update={"clears": (key_of(A),)})
     for _ in range(2):
-        state = cleared(fired(state, RULES, signalled(A, request="r"), later(1)), RULES, cleared_in_it, later(1))
+        state = cleared(fired(state, RULES, fires, later(1)), RULES, cleared_in_it, later(1))
     assert not state.firing
+
+
+def test_a_late_retry_clears_nothing_that_fires_by_now() -> None:
+    late, its_clear = signalled(A, request="r"), signalled(B.model_copy(update={"status": CLEARED}), request="r")
+    state = fired(opened(a_request(RULES), WHEN), RULES, signalled(B), WHEN)
+    state = cleared(fired(state, RULES, late, later(1)), RULES, its_clear, later(1))
+    state = cleared_by(fired(state, RULES, signalled(B), later(2)), A, at=later(3))
+    state = cleared(fired(state, RULES, late, later(4)), RULES, its_clear, later(4))
+    assert state.alerts[key_of(B)].fires
+
+
+def test_one_that_is_sent_again_and_free_is_called_as_it_was_told_first() -> None:
+    told = an_alert("a is slow", "a", description="see the runbook", links=[{"url": "https://runbook.example/a"}])
+    state = fired(one_that_holds(told), RULES, signalled(A), later(1))
+    assert (state.description, state.links) == (told.description, told.links)
+
+
+def test_what_nobody_can_reckon_with_is_not_understood() -> None:
+    alert = a_held(A).model_dump(mode="json")
+    for wrong in (
+        {"request": "r" * 201},
+        {"alerts": [{**alert, "hold": {"why": "w", "until": "2026-02-01T00:00:00"}}]},
+        {"alerts": [{**alert, "size": -1}]},
+        {"front_door": ""},
+    ):
+        with pytest.raises(ValidationError):
+            HeldSignal.model_validate({"alerts": [alert], "front_door": "front-door/local", **wrong})
+    forever = IncidentRules(hold_for=timedelta(days=3_000_000))
+    assert passed(one_that_holds(A, rules=forever), forever, later(5)).looking
 
 
 def test_what_finds_no_room_is_said_once() -> None:
