@@ -14,6 +14,7 @@ from temporalio.worker import WorkerDeploymentConfig
 
 from activities.telling import signal_with_start
 from analysis import incident_held
+from gateway.rulebook import Rules
 from models.ids import IncidentRef
 from models.incident import Phase
 from models.temporal_names import IncidentSignal
@@ -38,6 +39,15 @@ def silenced(service: str, lasting: timedelta) -> dict[str, Any]:
     return {"silences": [{"name": "move", "match": f"service={service}", "from": begins, "until": ends}]}
 
 
+async def held(door: Door, service: str, lasting: timedelta = timedelta(seconds=5), **catalog: Any) -> str:
+    """The incident that holds an alert of a service which is silenced for so long from now on."""
+    door.rulebook.rules = Rules.of(a_catalog(incidents=silenced(service, lasting), **catalog))
+    answer = await taken(door, a_prometheus_alert(service))
+    (said,) = answer["suppressed"]
+    assert (answer["taken"], answer["incidents"], said["by"]) == (0, [], "silence")
+    return str(said["held_by"])
+
+
 async def taken(door: Door, *alerts: dict[str, Any]) -> dict[str, Any]:
     answer = await door.post("/webhooks/alertmanager", from_alertmanager(*alerts))
     assert answer.status_code == 200, answer.text
@@ -54,11 +64,8 @@ async def until_phase(server: Server, incident: str, phase: Phase) -> None:
 
 async def test_what_is_said_once_opens_its_incident_when_the_silence_ends(server: Server) -> None:
     service = a_service_name()
-    async with a_door(server.client, a_catalog(incidents=silenced(service, timedelta(seconds=4)))) as door:
-        answer = await taken(door, a_prometheus_alert(service))
-        (said,) = answer["suppressed"]
-        assert (answer["taken"], answer["incidents"], said["by"]) == (0, [], "silence")
-        incident = said["held_by"]
+    async with a_door(server.client) as door:
+        incident = await held(door, service)
         assert incident.startswith(f"incident/local/{service}/")
         assert (await server.state(incident)).phase is Phase.PENDING
         await until_phase(server, incident, Phase.TRIGGERED)
@@ -69,8 +76,8 @@ async def test_what_is_said_once_opens_its_incident_when_the_silence_ends(server
 
 async def test_what_cleared_before_the_silence_ended_never_opens(server: Server) -> None:
     service = a_service_name()
-    async with a_door(server.client, a_catalog(incidents=silenced(service, timedelta(hours=1)))) as door:
-        incident = (await taken(door, a_prometheus_alert(service)))["suppressed"][0]["held_by"]
+    async with a_door(server.client) as door:
+        incident = await held(door, service, timedelta(hours=1))
         answer = await taken(door, a_prometheus_alert(service, status="resolved"))
         assert (answer["taken"], answer["suppressed"]) == (1, [])
         outcome = await server.client.get_workflow_handle(incident).result()
@@ -78,10 +85,10 @@ async def test_what_cleared_before_the_silence_ended_never_opens(server: Server)
 
 
 async def test_while_no_gateway_runs_it_waits_and_the_next_one_opens_it(server: Server) -> None:
-    service = a_service_name()
-    catalog = a_catalog(incidents=silenced(service, timedelta(seconds=2)), environment=a_service_name())
+    service, environment = a_service_name(), a_service_name()
+    catalog = a_catalog(environment=environment)
     async with a_door(server.client, catalog) as door:
-        incident = (await taken(door, a_prometheus_alert(service)))["suppressed"][0]["held_by"]
+        incident = await held(door, service, environment=environment)
 
     async def asking() -> bool:
         return (await server.state(incident)).looking
@@ -93,10 +100,9 @@ async def test_while_no_gateway_runs_it_waits_and_the_next_one_opens_it(server: 
 
 async def test_the_catalog_of_the_day_counts_and_may_send_it_elsewhere(server: Server) -> None:
     service, environment = a_service_name(), a_service_name()
-    until_soon = silenced(service, timedelta(seconds=2))
-    async with a_door(server.client, a_catalog(incidents=until_soon, environment=environment)) as door:
-        incident = (await taken(door, a_prometheus_alert(service)))["suppressed"][0]["held_by"]
-    grouped = a_catalog(incidents={**until_soon, "group_by": ["service"]}, environment=environment)
+    async with a_door(server.client, a_catalog(environment=environment)) as door:
+        incident = await held(door, service, environment=environment)
+    grouped = a_catalog(incidents={"group_by": ["service"]}, environment=environment)
     async with a_door(server.client, grouped):
         outcome = await server.client.get_workflow_handle(incident).result()
         assert outcome["count"] == 0
@@ -138,8 +144,8 @@ async def test_workers_of_a_build_ask_a_gateway_that_has_none(temporal_cli: Path
 
         await until(current, "the build to be current")
         service = a_service_name()
-        async with a_door(server.client, a_catalog(incidents=silenced(service, timedelta(seconds=2)))) as door:
-            incident = (await taken(door, a_prometheus_alert(service)))["suppressed"][0]["held_by"]
+        async with a_door(server.client) as door:
+            incident = await held(door, service)
             await until_phase(server, incident, Phase.TRIGGERED)
 
 
