@@ -12,7 +12,7 @@ from analysis.incident_alerts import fired
 from analysis.incident_changes import noted
 from analysis.incident_list import key_of, named, without_held
 from analysis.incident_requests import cleared_again
-from models.held import LARGEST_HELD, LONGEST_HOLD, LOOK_AGAIN, MOST_HELD, HeldAlert, HeldSignal, LookedAgain, Placement
+from models.held import LARGEST_HELD, LONGEST_HOLD, LOOK_AGAIN, MOST_HELD, HeldAlert, HeldSignal, LookedAgain
 from models.incident import AlertSignal, IncidentRules, IncidentState, Phase
 
 LOOK, LET_GO = "look again", "let go"
@@ -73,7 +73,10 @@ def looked(state: IncidentState, rules: IncidentRules, found: LookedAgain, now: 
     if free:
         state = noted(state, now, f"nothing keeps it any more: {_titles(state, free)}")
     opening = tuple(state.held[key].model_copy(update={"severity": heard[key].severity}) for key in free)
-    kept = {key: _still(each, heard) for key, each in without_held(state, (*moved, *free)).held.items()}
+    kept = {
+        key: each.model_copy(update={"hold": heard[key].hold}) if key in heard else each
+        for key, each in without_held(state, (*moved, *free)).held.items()
+    }
     state = state.model_copy(update={"held": kept, "look_due": _next_look(kept, now) if kept else None})
     return _opened_by(state, rules, opening, now) if opening else state
 
@@ -131,11 +134,6 @@ def _kept(
         kept[key] = now_held.model_copy(update={"heard_at": now})
         size = others + kept[key].size
     return kept, beyond
-
-
-def _still(each: HeldAlert, heard: Mapping[str, Placement]) -> HeldAlert:
-    key = key_of(each.alert)
-    return each.model_copy(update={"hold": heard[key].hold}) if key in heard else each
 
 
 def _next_look(alerts: Mapping[str, HeldAlert], now: datetime) -> datetime:

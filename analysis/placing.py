@@ -7,6 +7,7 @@ part as one signal, or two: what fired, with a start, then what cleared.
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import cached_property
 from typing import Protocol
 
 from analysis.alert_making import cut
@@ -74,6 +75,16 @@ class Placed:
     def begins_pending(self) -> bool:
         """Whether an incident that it begins pages nobody yet, and may never."""
         return self.suppressed is not None or (self.open_after is not None and self.open_after.several)
+
+    @cached_property
+    def held(self) -> HeldAlert | None:
+        """What its incident holds of it: all that rules read, and what an incident says that it opens."""
+        if self.suppressed is None:
+            return None
+        kept = {"annotations": {}, "description": cut(self.alert.description, _LONGEST_DESCRIPTION)}
+        alert, hold = self.alert.model_copy(update=kept), hold_by(self.suppressed)
+        size = len(alert.model_dump_json().encode()) + len(hold.model_dump_json().encode())
+        return HeldAlert(alert=alert, severity=self.severity, hold=hold, size=size)
 
 
 @dataclass(frozen=True)
@@ -160,7 +171,7 @@ def _parts(group: Sequence[Placed]) -> Iterator[tuple[int, list[Placed]]]:
     first, part, cleared, size = 0, list[Placed](), set[str](), 0
     for number, each in enumerate(group):
         fires = each.alert.status is AlertStatus.FIRED
-        more = _held(each).size if each.suppressed else 0
+        more = each.held.size if each.held else 0
         full = len(part) == MOST_IN_A_SIGNAL or size + more > LARGEST_HELD
         if part and (full or (fires and each.alert.dedupe_key in cleared)):
             yield first, part
@@ -200,23 +211,13 @@ def hold_by(suppressed: Suppressed) -> Hold:
     return Hold(why=cut(suppressed.why, _LONGEST_WHY), until=suppressed.until)
 
 
-def _held(placed: Placed) -> HeldAlert:
-    """With all that rules read of it, and what an incident says that it opens."""
-    alert = placed.alert
-    kept = {"annotations": {}, "description": cut(alert.description, _LONGEST_DESCRIPTION)}
-    alert = alert.model_copy(update=kept)
-    hold = hold_by(placed.suppressed) if placed.suppressed else Hold(why="")
-    size = len(alert.model_dump_json().encode()) + len(hold.model_dump_json().encode())
-    return HeldAlert(alert=alert, severity=placed.severity, hold=hold, size=size)
-
-
 def _targets(names: Sequence[str], spec: IncidentsSpec) -> tuple[NotifyTarget, ...]:
     return tuple(NotifyTarget(name=name, spec=spec.target(name)) for name in dict.fromkeys(names))
 
 
 def _to_send(ref: IncidentRef, group: list[Placed], spec: IncidentsSpec, request: str, front_door: str) -> ToSend:
     firing = [each for each in group if each.alert.status is AlertStatus.FIRED]
-    held = tuple(_held(each) for each in firing if each.suppressed)
+    held = tuple(each.held for each in firing if each.held)
     opening = [each for each in firing if not each.suppressed]
     # What is right again has no say in how grave it is, nor in what it is called.
     gravest = min(opening or firing or group, key=lambda each: each.severity)

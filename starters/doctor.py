@@ -237,7 +237,7 @@ async def _gateway(session: Session, client: Client) -> Check:
         return Check(name="gateway", health=Health.OK, found="not looked for, without a catalog")
     try:
         pollers = await _pollers(client, front_door_queue(environment), TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY)
-        waits = False if pollers else await _something_is_held(client, environment)
+        waits = not pollers and await _something_is_held(client, environment)
     except RPCError as error:
         return Check(name="gateway", health=Health.MISSING, found=error.message, next_step="Look at Temporal's log.")
     if not waits:

@@ -118,7 +118,7 @@ def assert_one_each(states: list[IncidentState]) -> None:
     assert [state.count for state in states] == [1] * len(SERIES)
 
 
-@pytest.mark.parametrize("activity", ["rules.watch", "rules.deliver"] if FULL else ["rules.deliver"])
+@pytest.mark.parametrize("activity", [pytest.param("rules.watch", marks=pytest.mark.full), "rules.deliver"])
 @pytest.mark.parametrize("moment", tuple(Moment) if FULL else (Moment.AFTER,))
 async def test_a_death_while_an_alert_fires(ruled: Ruled, moment: Moment, activity: str) -> None:
     folder = CrashFolder(ruled.platform.home)
@@ -136,7 +136,9 @@ async def test_a_death_while_an_alert_fires(ruled: Ruled, moment: Moment, activi
     assert_one_each(await ruled.until_all(Phase.RESOLVED))
 
 
-@pytest.mark.parametrize("victim", VICTIMS if FULL else ("everything",))
+@pytest.mark.parametrize(
+    "victim", VICTIMS if FULL else (pytest.param("the worker that watches", marks=pytest.mark.full), "everything")
+)
 async def test_the_death_of_a_process_while_rules_are_evaluated(ruled: Ruled, victim: str) -> None:
     await ruled.begin()
     ruled.down = True

@@ -175,7 +175,9 @@ async def test_a_death_while_recording(emergency: Emergency, moment: Moment) -> 
     await emergency.tell(IncidentSignal.RESOLVE)
 
 
-@pytest.mark.parametrize("victim", VICTIMS if FULL else ("everything",))
+@pytest.mark.parametrize(
+    "victim", VICTIMS if FULL else (pytest.param("the worker that decides", marks=pytest.mark.full), "everything")
+)
 async def test_the_death_of_a_process_while_it_escalates(emergency: Emergency, victim: str) -> None:
     await emergency.begin()
     await emergency.until_paged(1)

@@ -23,7 +23,7 @@ def deaths() -> list[Any]:
     ]
     beside = [each for each in every if each[0].baseline and each[1] == "deploy.scale" and each[3] is Moment.AFTER]
     if FULL:
-        return [pytest.param(*each) for each in every]
+        return every
     some = [*every[:: len(every) // 8], *beside]
     return [pytest.param(*each, marks=pytest.mark.full if number % 2 else ()) for number, each in enumerate(some)]
 

@@ -200,23 +200,25 @@ async def test_a_cancellation_after_the_promotion_while_the_guard_is_away_leaves
 
 
 class FailingReads(FakeWorld):
-    """Once traffic was touched, every read fails seven times before it is answered."""
+    """Once traffic was touched, every read fails so many times before it is answered."""
 
-    def __init__(self) -> None:
+    def __init__(self, times: int) -> None:
         super().__init__()
-        self.reads = 0
+        self.reads, self._times = 0, times
 
     async def instances(self, asked: ListInstances) -> Instances:
         self.reads += 1
-        if self.effects and self.reads % 8:
+        if self.effects and self.reads % (self._times + 1):
             raise ApplicationError("the API does not answer", type="ProviderError")
         return await super().instances(asked)
 
 
-async def test_reads_that_fail_seven_times_in_the_middle_do_not_end_a_good_version(fresh_bench: Bench) -> None:
-    world = FailingReads()
+@pytest.mark.parametrize("times", [7, pytest.param(10, marks=pytest.mark.full)])
+async def test_reads_that_fail_in_the_middle_do_not_end_a_good_version(fresh_bench: Bench, times: int) -> None:
+    """More often than the reads of a rollout's beginning are tried."""
+    world = FailingReads(times)
     result = await (await fresh_bench.start(world)).result()
 
-    assert world.reads > 7
+    assert world.reads > times
     assert result.outcome is Phase.PROMOTED
     assert world.alive == {"v2": 2}
