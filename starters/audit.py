@@ -14,6 +14,7 @@ from models.ids import ServiceRef
 from models.mistakes import MistakeError
 from models.quantities import parse_duration
 from starters.exits import CommandError, Exit
+from starters.local_time import local_clock
 from starters.options import CatalogOption, JsonOption
 from starters.output import print_json
 from starters.session import Session
@@ -43,7 +44,7 @@ def audit(
 
 def _cells(entry: AuditEntry) -> tuple[str, ...]:
     return (
-        f"{entry.at.astimezone():%Y-%m-%d %H:%M:%S}",
+        local_clock(entry.at),
         entry.who,
         entry.what,
         str(entry.ref),

@@ -32,6 +32,7 @@ from models.rollout import Acknowledgement
 from models.temporal_names import GuardUpdate
 from starters.exits import CommandError, Exit
 from starters.handles import guard_of
+from starters.local_time import local_clock
 from starters.options import CatalogOption, JsonOption, NoteOption, ServiceArgument
 from starters.orders import PATIENCE
 from starters.output import print_json
@@ -61,7 +62,7 @@ def show(service: ServiceArgument, catalog: CatalogOption = None, as_json: JsonO
         table.add_row(Text(word, style="dim"), Text(sentence))
     console.print(table)
     for decision in state.decisions[-DECISIONS_SHOWN:]:
-        console.print(f"  {decision.at.astimezone():%Y-%m-%d %H:%M:%S} {decision.text}", markup=False, highlight=False)
+        console.print(f"  {local_clock(decision.at)} {decision.text}", markup=False, highlight=False)
 
 
 @app.command()

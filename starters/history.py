@@ -18,6 +18,7 @@ from models.rollout import PastRollout
 from starters.deploy import request_for, roll_out
 from starters.exits import CommandError, Exit
 from starters.launching import IfBusy
+from starters.local_time import local_clock
 from starters.observing import observe
 from starters.options import CatalogOption, IfBusyOption, JsonOption, NoteOption, ServiceArgument, WaitOption
 from starters.output import print_json
@@ -44,7 +45,7 @@ def history(
     table = Table("began", "took", "version", "strategy", "ended as", box=None, header_style="dim")
     for rollout in past:
         table.add_row(
-            f"{rollout.started_at.astimezone():%Y-%m-%d %H:%M:%S}",
+            local_clock(rollout.started_at),
             _took(rollout),
             Text(rollout.version),
             rollout.strategy,

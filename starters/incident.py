@@ -27,6 +27,7 @@ from starters.exits import CommandError, Exit
 from starters.handles import incident_called
 from starters.incident_finding import IncidentArgument, Seen, found_incident, open_incidents
 from starters.incident_show import print_incident
+from starters.local_time import local_clock
 from starters.options import CatalogOption, JsonOption, NoteOption
 from starters.output import print_json
 from starters.session import Session, from_where, who
@@ -108,7 +109,7 @@ def inbox(limit: LimitOption = 20, catalog: CatalogOption = None, as_json: JsonO
             message = each.notification
             what = f"page, level {message.level}" if message.kind is NotificationKind.PAGE else "update"
             cells = (what, message.severity, str(message.incident), message.title, message.text)
-            table.add_row(f"{message.due_at.astimezone():%Y-%m-%d %H:%M:%S}", *(Text(cell) for cell in cells))
+            table.add_row(local_clock(message.due_at), *(Text(cell) for cell in cells))
         Console().print(table)
 
     asyncio.run(read())
@@ -209,7 +210,7 @@ def _print_open(found: list[Seen], *, as_json: bool) -> None:
         return
     table = Table("opened", "severity", "phase", "incident", box=None, header_style="dim")
     for seen in found:
-        opened = f"{seen.opened_at.astimezone():%Y-%m-%d %H:%M:%S}"
+        opened = local_clock(seen.opened_at)
         table.add_row(opened, seen.severity, seen.phase, Text(str(seen.ref)))
     Console().print(table)
 
@@ -220,7 +221,7 @@ def _print_past(found: tuple[IncidentRecord, ...], *, as_json: bool) -> None:
         return
     table = Table("opened", "severity", "phase", "alerts", "incident", "title", box=None, header_style="dim")
     for record in found:
-        opened = f"{record.opened_at.astimezone():%Y-%m-%d %H:%M:%S}"
+        opened = local_clock(record.opened_at)
         cells = (str(record.count), str(record.ref), record.title)
         table.add_row(opened, record.severity, record.phase, *(Text(cell) for cell in cells))
     Console().print(table)

@@ -1,7 +1,6 @@
 """One incident for people: how it stands, its alerts, its timeline."""
 
 from collections.abc import Sequence
-from datetime import datetime
 
 from rich.console import Console
 from rich.table import Table
@@ -11,6 +10,7 @@ from analysis.incident_list import in_order
 from analysis.incident_view import ALERTS_SHOWN, headline
 from models.held import HeldAlert
 from models.incident import IncidentRecord, IncidentState, TimelineEntry, TrackedAlert
+from starters.local_time import local_clock
 
 
 def print_incident(found: IncidentState | IncidentRecord, *, every_alert: bool) -> None:
@@ -48,7 +48,7 @@ def _print_alerts(console: Console, found: IncidentState | IncidentRecord, *, ev
 def _print_held(console: Console, held: Sequence[HeldAlert], *, every: bool) -> None:
     table = Table("held", "since", "title", "why", box=None, header_style="dim")
     for each in held if every else held[:ALERTS_SHOWN]:
-        table.add_row(*map(Text, ("held", _clock(each.heard_at), each.alert.title, each.hold.why)))
+        table.add_row(*map(Text, ("held", local_clock(each.heard_at), each.alert.title, each.hold.why)))
     console.print(table)
     _print_more(console, len(held), every=every)
 
@@ -58,15 +58,11 @@ def _print_more(console: Console, number: int, *, every: bool) -> None:
         console.print(f"  and {number - ALERTS_SHOWN} more; --all lists them", style="dim")
 
 
-def _clock(at: datetime) -> str:
-    return f"{at.astimezone():%Y-%m-%d %H:%M:%S}"
-
-
 def _cells(alert: TrackedAlert) -> tuple[str, ...]:
     fires = "fires" if alert.fires else "cleared"
-    return fires, _clock(alert.since), str(alert.count), alert.service, alert.source, alert.title
+    return fires, local_clock(alert.since), str(alert.count), alert.service, alert.source, alert.title
 
 
 def _line(entry: TimelineEntry) -> str:
     by = f" — {entry.by}" if entry.by else ""
-    return f"  {_clock(entry.at)} {entry.text}{by}"
+    return f"  {local_clock(entry.at)} {entry.text}{by}"

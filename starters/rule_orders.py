@@ -22,6 +22,7 @@ from models.alert_rules import AlertState, RuleSet, RulesState, RuleStanding
 from models.ids import Name, ServiceRef, rules_id
 from runtime.catalog_file import CatalogError
 from starters.exits import CommandError, Exit
+from starters.local_time import local_clock
 from starters.options import CatalogOption, JsonOption
 from starters.output import print_json
 from starters.rule_applying import PATIENCE, Applied, apply_rules, evaluated, remove_rules
@@ -106,7 +107,7 @@ def show(name: SetArgument, catalog: CatalogOption = None, as_json: JsonOption =
     for why in dict.fromkeys(state.suppressed.values()):
         console.print(f"opens nothing: {why}", markup=False, highlight=False, soft_wrap=True)
     for rule_id, trouble in state.standing.troubles.items():
-        since = f"{trouble.since.astimezone():%Y-%m-%d %H:%M:%S}"
+        since = local_clock(trouble.since)
         console.print(f"{rule_id} is not evaluated since {since}: {trouble.text}", markup=False, soft_wrap=True)
 
 

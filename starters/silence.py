@@ -29,6 +29,7 @@ from models.mistakes import MistakeError
 from models.quantities import parse_duration
 from models.silences import AddSilence, ExpireSilence, KeptSilence, SilenceShown, SilenceWords, Standing
 from starters.exits import CommandError, Exit
+from starters.local_time import local_clock
 from starters.options import CatalogOption, JsonOption, NoteOption
 from starters.output import print_json
 from starters.refusals import record_refusal
@@ -259,7 +260,7 @@ def _said(error: ValidationError) -> str:
 def _when(silence: SilenceShown) -> str:
     if silence.every is not None and silence.standing is not Standing.ENDED:
         return f"every {silence.every} ({silence.zone})"
-    ends = f"{silence.ends.astimezone():%Y-%m-%d %H:%M:%S}" if silence.ends else "somebody ends it"
+    ends = local_clock(silence.ends) if silence.ends else "somebody ends it"
     if silence.standing is Standing.PENDING and silence.begins:
-        return f"from {silence.begins.astimezone():%Y-%m-%d %H:%M:%S} until {ends}"
+        return f"from {local_clock(silence.begins)} until {ends}"
     return f"until {ends}"

@@ -12,6 +12,7 @@ from analysis.rollout_view import PHASE_WORDS, weights_line
 from models.ids import ServiceRef
 from starters.exits import CommandError, Exit
 from starters.live import picture
+from starters.local_time import local_clock
 from starters.observing import Observation, observe
 from starters.options import CatalogOption, JsonOption
 from starters.output import print_json
@@ -53,7 +54,7 @@ async def _one(session: Session, service: str, *, watch: bool, as_json: bool) ->
     console.print(picture(seen))
     if seen.state:
         for entry in seen.state.timeline:
-            console.print(f"  {entry.at.astimezone():%Y-%m-%d %H:%M:%S} {entry.text}", markup=False, highlight=False)
+            console.print(f"  {local_clock(entry.at)} {entry.text}", markup=False, highlight=False)
 
 
 async def _all(session: Session, *, as_json: bool) -> None:
